@@ -81,7 +81,7 @@ class Choice:
 
 
 def chosen(value: str) -> tuple[str, dict[str, Any]]:
-    """The name and settings that a value of a `Choice` says: `csta(channels=16)` is `("csta", {"channels": 16})`."""
+    """The name and settings that a value of a `Choice` says: `wave(pitch=2)` is `("wave", {"pitch": 2})`."""
     name, bracket, _ = value.partition("(")
     if not bracket:
         return value, {}

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
+import torch
 import yaml
 from helpers.drawn_dataset import drawn_video
 from helpers.format_material import youtube8m_tfrecord
 from helpers.pair_sets import features_of, write_set
 from helpers.summarization_material import WIDTH, write_annotated
 from helpers.tiny_pretraining import TEXT, VIDEO
-from helpers.tiny_refined import saved_refined
+from helpers.tiny_refined import tiny_refined
 
+import sspvs
 from sspvs.cli import main
+from sspvs.importance.contrastive import contrastive_importance
+from sspvs.models.csta import CNNS
+from sspvs.models.refiner import Refiner
 from sspvs.models.summarizer import SummarizerSettings
-from sspvs.table import add_stream, read_dataset
+from sspvs.table import add_stream, read_dataset, write_dataset
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.refine import RefineTask
 from sspvs.tasks.summarize import SummarizeTask
 from sspvs.training.command_line import ReadConfig, TrainingCLI
+from sspvs.types import FrameFeatures
 
 FOLDER = Path(__file__).parents[1] / "configs" / "pretrain"
 FINETUNE = FOLDER.parent / "finetune"
@@ -95,6 +104,10 @@ def test_the_published_settings(tmp_path: Path) -> None:
     assert (optim.name, optim.lr, optim.schedule, optim.weight_decay) == ("adam", 1e-6, "constant", 0)
     assert (hparams["dropout"], video["dropout"], hparams["local_radius"]) == (0.1, 0.1, 4)
     assert (cli.run_settings.monitor, cli.run_settings.mode) == ("val/matching_accuracy", "max")
+    assert (cli.settings.published, cli.settings.seed_everything) == ("sspvs", 12345)
+    assert (data.padding_counts, data.keep_last, data.val_draws, data.text.padding_counts) == (True, True, 8, True)
+    assert cli.settings.trainer.check_val_every_n_epoch == 2
+    assert hparams["video"]["start"] == "released"
 
 
 PUBLISHED = {  # stages, learning rate, batch, repeats, epochs, tokens of category, query and title
@@ -107,6 +120,7 @@ PUBLISHED = {  # stages, learning rate, batch, repeats, epochs, tokens of catego
     "summe_transfer": (2, 5e-5, 4, 2, 10, None),
     "tvsum_transfer": (2, 2e-6, 16, 1, 10, None),
 }
+FROM_NOTHING = ("synthetic.yaml", "own.yaml", "tvsum_i3d.yaml", "summe_csta.yaml", "tvsum_csta.yaml")
 FILES = {"canonical": "", "augmented": "_aug", "transfer": "_trans"}
 
 
@@ -136,8 +150,10 @@ def fine_tuned(name: str, material: Path, folder: Path, *more: str, kind: type[T
         words += ["--model.pretrained", "null"]
         return kind("fit", words)
     words += ["--data.dataset", str(material / Path(config["data"]["dataset"]).name)]
-    start = "null" if config["model"]["pretrained"] is None else str(material / "pretrained")
+    start = "null" if config["model"].get("pretrained") is None else str(material / "pretrained")
     words += ["--model.pretrained", start, "--data.splits", "null"]
+    if "cnn_weights" in config["model"]:
+        words += ["--model.cnn_weights", "null"]
     if "others" in config["data"]:
         others = [str(material / Path(other).name) for other in config["data"]["others"]]
         words += ["--data.others", json.dumps(others), "--data.setting", name.removesuffix(".yaml").split("_")[1]]
@@ -163,14 +179,14 @@ def test_fine_tuning_makes_its_objects(name: str, material: Path, tmp_path: Path
     if name != "smoke.yaml":
         assert "Needs:" in text
         assert "Should reach:" in text
-        assert (task.initialised_from is None) == (name in ("synthetic.yaml", "own.yaml", "tvsum_i3d.yaml"))
+        assert (task.initialised_from is None) == (name in FROM_NOTHING)
     assert not (tmp_path / "runs").exists()  # nothing is written before training
 
 
 @pytest.mark.parametrize(("number", "name"), list(enumerate(FINE_TUNED)))
 def test_another_head_is_one_word(number: int, name: str, material: Path, tmp_path: Path) -> None:
     """Whatever stages a config sets for the progressive head: on the command line and in a config on top."""
-    head = ("linear", "attention", "csta")[number % 3]
+    head = ("linear", "attention", "csta-small")[number % 3]
     top = tmp_path / "top.yaml"
     top.write_text(f"model: {{summarizer: {{head: {head}}}}}")
     for more in (["--model.summarizer.head", head], ["--config", str(top)]):
@@ -204,9 +220,58 @@ def test_the_published_rows(row: str, material: Path, tmp_path: Path) -> None:
     assert (losses.mse, losses.pairwise, losses.correlation) == (1, 0, 0)
     assert (data.batch_size, data.repeats, data.max_frames) == (batch, repeats, 512)
     if lengths is not None:
-        assert (data.text.category, data.text.query, data.text.title, data.text.description) == (*lengths, 0)
-        assert data.text.pad_fields
+        assert (data.text.category, data.text.query, data.text.title, data.text.description) == (*lengths, None)
+        assert (data.text.pad_fields, data.text.padding_counts, data.text.cut, data.text.whole) == (
+            *(True, True), *("first", True),
+        )  # fmt: skip
         assert data.title_as_query == (dataset == "tvsum")
+    assert cli.settings.published == "sspvs"
+    assert (data.padding_counts, data.targets, data.keep_last, data.val_batch_size) == (True, "window", True, 1)
+    assert (hparams["text_dropout"], hparams["video"]["trained_length"]) == (True, 5000)
+    assert cli.settings.seed_everything == (0 if row == "tvsum_canonical_text" else 12345)
+    # What chooses the epoch on the tested videos (methods, section 6; evaluation, section 4).
+    by_rank = dataset == "summe" and lengths is None
+    reduced = "f_score_max" if dataset == "summe" else "f_score_avg"
+    assert cli.run_settings.best_test == "sspvs"
+    assert cli.run_settings.best_by == ((reduced, "kendall_tau") if by_rank else (reduced,))
+    assert (data.protocol, data.rule) == ("per-user-frames", "sspvs")
+
+
+@pytest.mark.parametrize("dataset", ["summe", "tvsum"])
+def test_the_published_settings_of_csta(dataset: str, material: Path, tmp_path: Path) -> None:
+    """Section 5 of what the paper and its code say."""
+    cli = fine_tuned(f"{dataset}_csta.yaml", material, tmp_path)
+    run = cli.run_settings
+    assert (cli.trainer.max_epochs, run.best_test, run.best_by) == (100, "csta", ("kendall_tau", "spearman_rho"))
+    task, data, head = cli.model, cli.datamodule, cli.model.model.head
+    assert (head.cnn_name, head.softmax, head.positions.kind) == ("googlenet", "both", "sinusoidal")
+    assert (head.map_dropout.p, head.hidden_dropout.p, head.dropout.p) == (0.6, 0.5, 0)
+    assert round(sum(one.numel() for one in head.parameters()) / 1e6, 2) == 9.78
+    optim, losses = task.optim, task.losses
+    assert (optim.name, optim.lr, optim.schedule, optim.warmup_steps) == ("adam", 1e-3, "constant", 0)
+    assert (optim.weight_decay, optim.decay_all) == (1e-7, True)
+    assert (losses.mse, losses.pairwise, losses.correlation) == (1, 0, 0)
+    assert (data.batch_size, data.repeats, data.max_frames, data.targets) == (1, 1, None, "raw")
+    assert (data.protocol, data.rule) == ({"summe": "summary-vs-mean", "tvsum": "per-user"}[dataset], "csta")
+
+
+@pytest.mark.slow
+def test_csta_runs_end_to_end(material: Path, tmp_path: Path) -> None:
+    """From ImageNet's weights and a split of CSTA's kind to a table, with fewer columns than published."""
+    torch.manual_seed(0)
+    torch.save(CNNS["googlenet"].make().state_dict(), tmp_path / "googlenet.pth")
+    keys = [f"video_{number}" for number in range(1, 7)]
+    folds = [{"train_keys": keys[:4], "test_keys": keys[4:]}, {"train_keys": keys[2:], "test_keys": keys[:2]}]
+    (tmp_path / "TVSum_splits.txt").write_text("\n".join(map(str, folds)))
+    words = ["crossval", "--config", str(FINETUNE / "tvsum_csta.yaml"), "--out", str(tmp_path / "out"), "--seeds", "1"]
+    words += ["--data.dataset", str(material / "tvsum.h5"), "--data.splits", str(tmp_path / "TVSum_splits.txt")]
+    words += ["--model.cnn_weights", str(tmp_path / "googlenet.pth"), "--trainer.max_epochs", "1"]
+    words += ["--trainer.accelerator", "cpu", "--model.video.embed_dim", "64"]
+    assert main(words) == 0
+    task = SummarizeTask.from_pretrained(tmp_path / "out" / "seed_0" / "fold_0" / "pretrained")
+    assert task.hparams["cnn_weights"] is None  # it needs the file no more
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert result["crossval"]["config"]["data"]["targets"] == "raw"
 
 
 # Refinement ----------------------------------------------------------------------------------------------------------
@@ -271,10 +336,16 @@ def test_the_published_settings_of_refinement(name: str, material: Path, tmp_pat
     cli = Made("fit", refined(f"{name}.yaml", material, tmp_path))
     task, data, net = cli.model, cli.datamodule, cli.model.hparams["refiner"]
     assert (net["embed_dim"], net["num_layers"], net["num_heads"], net["head_dim"]) == (256, 4, heads, 64)
-    assert (net["feedforward_dim"], net["dropout"], net["uniqueness"]) == (512, 0, True)
+    assert (net["feedforward_dim"], net["uniqueness"], net["uniqueness_dim"]) == (512, True, 256)
+    assert (net["dropout"], net["attention_dropout"]) == (0, 0.1)
+    layers = [*task.model.layers, task.model.uniqueness_head.layer]
+    assert {(layer.attention.dropout, layer.dropout.p) for layer in layers} == {(0.1, 0)}
+    (group,) = cli.model.optimizer_groups()  # every parameter is decayed
+    assert len(group["params"]) == len(list(task.parameters()))
+    assert group["weight_decay"] == decay
     losses, optim = task.losses, task.optim
     assert (losses.alignment, losses.uniformity, losses.commonness, losses.uniqueness) == (1, 0.5, 0.1, 0.1)
-    assert (losses.neighbour_fraction, losses.segments) == (0.1, 20)
+    assert (losses.neighbour_fraction, losses.segments, losses.segment_means) == (0.1, 20, "raw")
     assert (optim.name, optim.lr, optim.weight_decay) == ("adam", 1e-4, decay)
     assert (optim.schedule, optim.warmup_steps) == ("constant", 0)
     assert (data.clip_frames, data.short, data.repeats, data.batch_size) == (200, "stretch", 1, batch)
@@ -282,26 +353,65 @@ def test_the_published_settings_of_refinement(name: str, material: Path, tmp_pat
     assert (task.scoring.combine, task.scoring.post) == ("agh", post)
 
 
-@pytest.mark.parametrize("setting", ["augmented", "transfer"])
-@pytest.mark.parametrize("name", ["summe", "tvsum"])
-def test_refinement_in_other_settings(name: str, setting: str, material: Path, tmp_path: Path) -> None:
-    """As the commands in the config's head say, but that the folds are drawn."""
-    text, config = (REFINE / f"{name}.yaml").read_text(), REFINE / f"{name}.yaml"
-    assert yaml.safe_load(text)["data"]["splits"] == f"data/splits/{name}_splits.json"
-    assert f"--data.splits data/splits/{name}{FILES[setting]}_splits.json" in text
-    others = ["summe", "tvsum", "ovp", "youtube"]
-    others.remove(name)
-    assert f"--data.others '[{', '.join(f'data/{other}.h5' for other in others)}]'" in text
-    words = [
-        "--data.others",
-        json.dumps([str(material / f"{other}.h5") for other in others]),
-        "--data.setting",
-        setting,
-    ]
-    data = Made("fit", [*refined(config.name, material, tmp_path), *words]).datamodule
+STEPS = {  # of a training of 40 epochs
+    ("summe", "canonical"): 40 * 3, ("summe", "augmented"): 40 * 20, ("summe", "transfer"): 40 * 18,
+    ("tvsum", "canonical"): 80, ("tvsum", "augmented"): 200, ("tvsum", "transfer"): 160,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def whole_sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drawn datasets with as many videos, and the same keys, as the real ones."""
+    folder = tmp_path_factory.mktemp("whole")
+    for seed, (name, count) in enumerate({"summe": 25, "tvsum": 50, "ovp": 50, "youtube": 39}.items()):
+        numbers = range(1, count + 1)
+        if name == "youtube":  # the keys that are left of its 50
+            numbers = [n for n in range(11, 51) if n != 22]
+        rows = []
+        for n in numbers:
+            video = replace(drawn_video(100 * seed + n), key=f"video_{n}", video_name=f"{name} {n}")
+            drawn = np.random.default_rng([seed, n]).standard_normal((len(video.picks), WIDTH), np.float32)
+            rows.append((video, FrameFeatures(video.video_name, drawn, video.picks, video.n_frames)))
+        write_dataset(folder / f"{name}.h5", rows, name=name, made_by={"source": "drawn"})
+    return folder
+
+
+@pytest.mark.parametrize(("name", "setting"), STEPS)
+def test_who_trains_and_in_how_many_steps(
+    name: str, setting: str, whole_sets: Path, shared_data: Path, tmp_path: Path
+) -> None:
+    """The command in the config's head, with the published split files, which are read here independently."""
+    text = (REFINE / f"{name}.yaml").read_text().replace(" \\\n#", "")
+    end = "" if setting == "canonical" else f"_{setting}"
+    lines = [shlex.split(line[1:]) for line in text.splitlines() if line.startswith("#   sspvs")]
+    (command,) = [words for words in lines if words[5] == f"runs/refine_{name}{end}"]  # sspvs crossval --config C --out
+    places = {"data/splits/": f"{shared_data}/splits/", "data/": f"{whole_sets}/"}
+    given = [f"--data.dataset=data/{name}.h5", f"--data.splits=data/splits/{name}_splits.json", *command[6:]]
+    given = [re.sub(r"\bdata/(splits/)?", lambda match: places[match[0]], word) for word in given]
+    cli = Made("fit", ["--config", str(REFINE / f"{name}.yaml"), *given, "--trainer.accelerator=cpu", "--data.fold=0"])
+    data = cli.datamodule
     data.setup()
-    trained = {video.partition("/")[0] for video in data.fold_videos.train}
-    assert trained == {*others, *([name] if setting == "augmented" else [])}
+
+    published = json.loads((shared_data / "splits" / f"{name}_splits.json").read_text())[0]
+    others = {"summe", "tvsum", "ovp", "youtube"} - {name}
+    sizes = {"summe": 25, "tvsum": 50, "ovp": 50, "youtube": 39}
+    trained = [tuple(video.split("/")) for video in data.fold_videos.train]
+    own = {key for dataset, key in trained if dataset == name}
+    foreign = [dataset for dataset, _ in trained if dataset != name]
+    assert len(set(trained)) == len(trained)
+    assert own == (set() if setting == "transfer" else set(published["train_keys"]))
+    assert {dataset: foreign.count(dataset) for dataset in foreign} == (
+        {} if setting == "canonical" else {dataset: sizes[dataset] for dataset in others}
+    )
+    tested = {video.split("/")[1] for video in data.fold_videos.test}
+    every = {f"video_{number}" for number in range(1, sizes[name] + 1)}
+    assert tested == (every if setting == "transfer" else set(published["test_keys"]))
+    loader = data.train_dataloader()
+    assert len(loader) * cli.trainer.max_epochs == STEPS[name, setting]
+    batches = list(loader.sampler)
+    assert sum(map(len, batches)) == len(trained)
+    assert len(batches) == len(loader)
+    assert data.split.setting == setting
 
 
 @pytest.mark.parametrize("name", ["smoke.yaml", "synthetic.yaml"])
@@ -315,15 +425,56 @@ def test_refinement_runs(name: str, material: Path, tmp_path: Path, capsys: pyte
     assert RefineTask.from_pretrained(run / "pretrained" / "last").hparams["combine"] == "agh"
 
 
-def test_the_evaluation_on_mr_hisum_that_the_header_names(tmp_path: Path) -> None:
-    """There one importance a frame is known, and no users."""
-    video = replace(drawn_video(1, ratings=True), user_scores=None, user_summaries=None)
-    dataset = write_annotated(tmp_path / "mr.h5", [video])
-    checkpoint = saved_refined(tmp_path / "last", feature_dim=WIDTH, unit_length=True)
+def inception_file(path: Path) -> Path:
+    """Two videos in the field's layout, as CTVSUM's release has them: ratings at the picks, features of any length."""
+    with h5py.File(path, "w") as file:
+        for number in (1, 2):
+            video = drawn_video(number, ratings=True)
+            group = file.create_group(video.key)
+            drawn = np.random.default_rng(number).standard_normal((len(video.picks), WIDTH))
+            group["features"] = 3 * drawn.astype(np.float32)
+            group["user_scores"], group["gtscore"] = video.user_scores_at_picks, video.gtscore
+            group["user_summary"] = video.user_summaries.astype(np.float32)
+            group["picks"], group["n_frames"], group["n_steps"] = video.picks, video.n_frames, len(video.picks)
+    return path
+
+
+def test_the_zero_shot_evaluations_that_the_header_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On users' scores beside Inception features, and on MR.HiSum, where one importance a frame is known."""
+    only_mean = replace(drawn_video(1, ratings=True), user_scores=None, user_summaries=None)
+    datasets = {
+        "tvsum_inception.h5": inception_file(tmp_path / "tvsum_inception.h5"),
+        "mr_hisum.h5": write_annotated(tmp_path / "mr_hisum.h5", [only_mean]),
+    }
+    task = tiny_refined(feature_dim=WIDTH, unit_length=True, scored_as_given=True)
+    checkpoint = task.save_pretrained(tmp_path / "last")
     text = (REFINE / "youtube8m.yaml").read_text().replace("\\\n#", " ")
-    (command,) = [line.split()[2:] for line in text.splitlines() if line.startswith("#   sspvs evaluate")]
-    place = {"D.h5": str(dataset), "runs/refine_youtube8m/version_0/pretrained/last": str(checkpoint)}
-    assert main([place.get(word, word) for word in command]) == 0
+    commands = [line.split()[2:] for line in text.splitlines() if line.startswith("#   sspvs evaluate")]
+    assert [command[2] for command in commands] == list(datasets)
+    place = {"runs/refine_youtube8m/version_0/pretrained/last": checkpoint, **datasets}
+    for command in commands:
+        out = tmp_path / "result.json"
+        assert main([*(str(place.get(word, word)) for word in command), "--out", str(out)]) == 0
+        assert "refined A*G*H" in capsys.readouterr().out
+        if "tvsum" in command[2]:
+            rows = json.loads(out.read_text())["videos"].values()
+            found = {row["key"]: row["kendall_tau"] for row in rows}
+    with read_dataset(datasets["tvsum_inception.h5"]) as store:
+        for key, tau in found.items():  # the network sees features as they are in the file
+            frames = torch.from_numpy(store.features[key].features)
+            with torch.no_grad():
+                out_of_it = Refiner(task.model.settings).eval()
+                out_of_it.load_state_dict(task.model.state_dict())
+                refined, unique = out_of_it(frames[None], torch.ones(1, len(frames), dtype=torch.bool))
+            scores = contrastive_importance(
+                refined[0].numpy(),
+                raw=frames.numpy(),
+                uniqueness=unique[0].sigmoid().numpy(),
+                combine="agh",
+                post="tvsum",
+            ).scores
+            users = store[key].user_scores_at_picks
+            assert tau == pytest.approx(np.mean([sspvs.kendall_tau(scores, user) for user in users]), abs=1e-9)
 
 
 def test_the_drawn_world_is_the_one_of_pretraining() -> None:

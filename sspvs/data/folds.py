@@ -66,7 +66,10 @@ class FoldVideos(NamedTuple):
 
 
 def split_of(stores: Stores, path: Path | None, *, setting: DrawnSetting, seed: int) -> Splits:
-    """The folds of a split file, or drawn ones, with every video under its dataset's own name and key."""
+    """The folds of a split file, or drawn ones, with every video under its dataset's own name and key.
+
+    A canonical split file becomes an augmented or transfer one by `setting`: see `_with_others`.
+    """
     own = stores.tested
     if path is None:
         splits = make_splits(
@@ -85,7 +88,8 @@ def split_of(stores: Stores, path: Path | None, *, setting: DrawnSetting, seed: 
         Fold(*(_named(part, stores, splits.name) for part in (fold.train, fold.test, fold.val)))
         for fold in splits.folds
     )
-    return replace(splits, folds=folds)
+    splits = replace(splits, folds=folds)
+    return splits if setting in ("canonical", splits.setting) else _with_others(splits, stores, setting)
 
 
 def plan_fold(
@@ -152,6 +156,22 @@ def log_fold(split: Splits, number: int, fold: FoldVideos, stores: Stores) -> No
     unused = [store.name for store in stores.others if store.name not in trained]
     if unused:
         logger.warning("%s, fold %d: nothing of %s is trained on", _called(split), number, ", ".join(unused))
+
+
+def _with_others(split: Splits, stores: Stores, setting: DrawnSetting) -> Splits:
+    """A canonical split whose folds also train on all videos of the other datasets (augmented), or on them alone."""
+    if split.setting != "canonical":
+        raise ValueError(
+            f"data.setting {setting}: {_called(split)} is {split.setting}; give a canonical split, or leave it out"
+        )
+    others = tuple(VideoRef(store.name, key) for store in stores.others for key in store)
+    if not others:
+        raise ValueError(f"data.setting {setting} trains on other datasets too: name at least one in data.others")
+    kept = setting == "augmented"
+    folds = [
+        Fold((*fold.train, *others) if kept else others, fold.test, fold.val if kept else ()) for fold in split.folds
+    ]
+    return replace(split, folds=tuple(folds))
 
 
 def _named(refs: Sequence[VideoRef], stores: Stores, name: str) -> tuple[VideoRef, ...]:

@@ -199,7 +199,8 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         others: Dataset file of another set, or a list of several, to train on as well (augmented) or alone (transfer).
         splits: A split file of any style. Null: the world's own, or folds drawn by `split_seed`.
         fold: Which of the folds, from 0. Null: nothing is tested and all videos are trained on, but those held out.
-        setting: Of folds that are drawn; a split file has its own.
+        setting: Of folds that are drawn, or of a canonical split file: `augmented` adds all videos of `others` to the
+            training, `transfer` trains on them alone. Other split files have their own.
         split_seed: Draws folds, and the videos that are held out of training.
         validate_on: `nothing`: the last epoch is taken, as published. `held-out`: the split's validation videos, or
             `val_share` of the training videos; without annotated videos, of the unlabelled ones. `test`: the tested
@@ -209,6 +210,7 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         short: Videos with fewer: `stretch` repeats their nearest frames, as published; `mask` pads them.
         repeats: Clips of each video in an epoch.
         batch_size: Clips of a batch on one device. Published: 32, of SumMe 8, of YouTube-8M 128.
+        keep_last: Train on an epoch's last batch also where it is smaller. Published, but for YouTube-8M.
         val_batch_size: Videos of a batch in validation and testing. Null: 1; of unlabelled clips as `batch_size`.
         num_workers: Processes that read, for each device.
         seed: Of the order and the clips.
@@ -219,6 +221,9 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         world_unlabelled: Train on the world's pretraining videos as well, without their texts.
         streams: Streams of features of the annotated videos, such as `[features, motion]`; null: all that there are,
             beside unlabelled features `features` alone.
+        protocol: What correlations of validated and tested videos are computed under, by which a checkpoint is chosen,
+            and what `sspvs crossval` shows without --protocol; null: `per-user`.
+        rule: How scores become summaries for their F1, such as `sspvs`; null: `default`.
 
     Raises:
         ValueError: An argument is out of range, or two of them do not go together.
@@ -247,6 +252,7 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         short: Short = "stretch",
         repeats: int = 1,
         batch_size: int = 32,
+        keep_last: bool = False,
         val_batch_size: int | None = None,
         num_workers: int = 0,
         seed: int = 0,
@@ -255,6 +261,8 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         world: WorldSource | None = None,
         world_unlabelled: bool = False,
         streams: list[str] | None = None,
+        protocol: str | None = None,
+        rule: str | None = None,
     ) -> None:
         if dataset is not None and world is not None:
             raise ValueError("give data.dataset (a dataset file) or data.world, not both")
@@ -272,13 +280,13 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
                 f"clip_frames must be at least 1 and memory_bytes at least 0, got {clip_frames} and {memory_bytes}"
             )
         how = (setting, split_seed, validate_on, val_share, num_workers)
-        super().__init__(dataset, others, splits, fold, *how, world, streams)
+        super().__init__(dataset, others, splits, fold, *how, world, streams, protocol, rule)
         self.features = as_paths(features)
         if world is not None and world_unlabelled:
             self.features += (str(unlabelled_of_world(world)),)
         self.clip_frames, self.repeats, self.seed = clip_frames, repeats, seed
         self.short: Short = short
-        self.batch_size = batch_size
+        self.batch_size, self.keep_last = batch_size, keep_last
         self.val_batch_size = val_batch_size or (1 if annotated else batch_size)
         self.skip_bad = skip_bad
         self.clip_memory = FeatureMemory(memory_bytes // max(1, num_workers))

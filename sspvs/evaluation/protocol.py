@@ -30,6 +30,7 @@ class Protocol:
         used_by: Who publishes under it.
         figure: `precision`: average precision of the clips that the references, bool, take for highlights, in place of
             tau and rho; the mean over videos of each kind (`category`), then over kinds.
+        in_all: Whether it is one of `all`.
 
     Raises:
         ValueError: The prediction or the reference is on another clock.
@@ -42,6 +43,7 @@ class Protocol:
     sentence: str
     used_by: tuple[str, ...] = ()
     figure: Literal["correlation", "precision"] = "correlation"
+    in_all: bool = True
 
     def __post_init__(self) -> None:
         of_frames = self.prediction == "summary" or self.reference == "mean-summary"
@@ -71,6 +73,12 @@ def _highlights(annotations: Annotations) -> BoolArray | None:
     return highlights_of(annotations)
 
 
+def _block_means(annotations: Annotations) -> FloatArray | None:
+    from sspvs.evaluation.requirements import block_means
+
+    return block_means(annotations)
+
+
 for _protocol in (
     Protocol(
         "per-user",
@@ -78,7 +86,7 @@ for _protocol in (
         "picks",
         "users",
         "scores at the picks against each user's scores at the picks, then the mean over users",
-        ("Otani 2019", "CTVSUM", "CA-SUM", "CSTA (TVSum)", "LLMVS (TVSum)", "SummDiff (TVSum)"),
+        ("Otani 2019", "CTVSUM (TVSum)", "CA-SUM", "CSTA (TVSum)", "LLMVS (TVSum)", "SummDiff (TVSum)"),
     ),
     Protocol(
         "per-user-frames",
@@ -105,6 +113,16 @@ for _protocol in (
         ("VideoSAGE", "AHA"),
     ),
     Protocol(
+        "per-user-blocks",
+        "scores",
+        "picks",
+        _block_means,
+        "scores at the picks against the share of each pick's frames (15 of them) that each user selected, ratings as "
+        "they are at the picks; then the mean over users",
+        ("CTVSUM (SumMe)",),
+        in_all=False,
+    ),
+    Protocol(
         "highlight-map",
         "scores",
         "picks",
@@ -113,24 +131,25 @@ for _protocol in (
         "over kinds",
         ("UMT", "QD-DETR"),
         "precision",
+        in_all=False,
     ),
 ):
     PROTOCOLS.register(_protocol.name)(_protocol)
 
 
 def protocol_names() -> tuple[str, ...]:
-    """What `protocols_named` takes: every protocol's name, and `all`, which are those of correlations."""
+    """What `protocols_named` takes: every protocol's name, and `all`."""
     return (*PROTOCOLS, "all")
 
 
 def protocols_named(name: str) -> tuple[Protocol, ...]:
-    """The protocol of a name, or all of correlations for `all`.
+    """The protocol of a name, or for `all` those that are in use for correlations, without variants of them.
 
     Raises:
         ValueError: When there is no such protocol.
     """
     if name == "all":
-        return tuple(protocol for protocol in PROTOCOLS.values() if protocol.figure == "correlation")
+        return tuple(protocol for protocol in PROTOCOLS.values() if protocol.in_all)
     if name not in PROTOCOLS:
         raise ValueError(f"protocol must be one of {', '.join(PROTOCOLS)} or all, got {name!r}")
     return (PROTOCOLS[name],)

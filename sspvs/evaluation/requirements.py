@@ -125,6 +125,24 @@ def user_rows(protocol: Protocol, annotations: Annotations) -> FloatArray | Bool
     return _finite("user_scores", scores, annotations)
 
 
+def block_means(annotations: Annotations) -> FloatArray | None:
+    """(U, T) the mean of each user's 0/1 choices over the frames from a pick to the next; ratings at the picks.
+
+    CTVSUM's released code holds scores against SumMe's users so. None where there are no users' scores, or choices at
+    the picks only.
+    """
+    at_picks, at_frames = annotations.user_scores_at_picks, annotations.user_scores_at_frames
+    if at_picks is None or not np.isin(at_picks, (0, 1)).all():
+        return at_picks
+    if at_frames is None:
+        return None
+    counts = np.diff(np.append(annotations.picks, annotations.n_frames))
+    sums: FloatArray = np.add.reduceat(
+        at_frames[:, : annotations.n_frames].astype(np.float64), annotations.picks, axis=1
+    )
+    return sums / counts
+
+
 def consensus_scores(annotations: Annotations) -> FloatArray | None:
     """(T,) what users think on average: gtscore, else the mean of their scores, else of their summaries."""
     if annotations.gtscore is not None:

@@ -99,6 +99,11 @@ def export_onnx(
     """
     if opset < 14:
         raise ValueError(f"opset must be at least 14, which has attention, got {opset}")
+    if isinstance(task, SummarizeTask) and not task.model.head.exportable:
+        raise ExportError(
+            f"the head {task.model.settings.head} scores each video by itself and goes into no ONNX file; sspvs "
+            "summarize and sspvs evaluate score with the checkpoint as it is"
+        )
     target = Path(path)
     check_output(target, ONNX)
     onnx = _load_onnx()

@@ -15,6 +15,7 @@ from sspvs.losses.blocks import in_blocks
 from sspvs.losses.gather import global_mean
 
 Reduction = Literal["mean", "none"]  # `mean`: a scalar, as `clip_mean`; `none`: (B, T), zeros in the padding
+SegmentMeans = Literal["unit", "raw"]  # of what a segment is the mean: unit vectors, or features as they come out
 _MOST = 1 << 26  # cosines at a time, 256 MiB
 _SHARPNESS = 2.0  # t of exp(-t |z - z'|^2), as published
 
@@ -106,8 +107,10 @@ def uniformity(refined: Tensor, mask: Tensor, *, reduction: Reduction = "mean", 
         return reduced(found - 2 * _SHARPNESS, mask, reduction)  # exp(-2 (2 - 2 cos)) = exp(4 cos) exp(-4)
 
 
-def video_segments(refined: Tensor, mask: Tensor, *, segments: int = 20) -> tuple[Tensor, Tensor]:
-    """The directions of consecutive parts of each clip: the mean of their z_t, normalised.
+def video_segments(
+    refined: Tensor, mask: Tensor, *, segments: int = 20, means: SegmentMeans = "unit"
+) -> tuple[Tensor, Tensor]:
+    """The directions of consecutive parts of each clip: the mean of their z_t, or of their features, normalised.
 
     Frame r of the n valid frames, counted from 0, is in part floor(r S / n): equal parts, but for one frame. A clip of
     fewer than S frames has a part for each frame.
@@ -116,6 +119,7 @@ def video_segments(refined: Tensor, mask: Tensor, *, segments: int = 20) -> tupl
         refined: (B, T, E), any scale.
         mask: (B, T) bool, True = a frame of the clip.
         segments: S, at least 1.
+        means: `raw` takes the mean of the features as they come out, longer ones weighing more (released code).
 
     Returns:
         (B, S, E) segments, zeros where a clip has fewer, and their (B, S) mask.
@@ -131,7 +135,7 @@ def video_segments(refined: Tensor, mask: Tensor, *, segments: int = 20) -> tupl
         places = (mask.cumsum(dim=1) - 1) * parts // frames.clamp(min=1)  # (B, T) the part of each valid frame
         numbers = torch.arange(segments, device=mask.device)
         members = (places[:, None, :] == numbers[:, None]) & mask[:, None, :]  # (B, S, T)
-        points = _unit(refined, mask)
+        points = _unit(refined, mask) if means == "unit" else _precise(refined).masked_fill(~mask[..., None], 0.0)
         sums = members.to(points.dtype) @ points  # (B, S, E), of the same direction as the means
         return functional.normalize(sums, dim=-1), numbers < parts
 

@@ -56,7 +56,8 @@ class TransformerLayer(nn.Module):
         embed_dim: D.
         num_heads: H.
         feedforward_dim: Width of the hidden layer.
-        dropout: After attention, within the feed-forward network and after it, and on the attention weights.
+        dropout: After attention, within the feed-forward network and after it.
+        attention_dropout: Of the attention weights; `dropout` when None.
         norm: Makes a norm of a width.
         attention: Further settings of `SelfAttention`.
     """
@@ -68,11 +69,13 @@ class TransformerLayer(nn.Module):
         feedforward_dim: int,
         dropout: float = 0.1,
         *,
+        attention_dropout: float | None = None,
         norm: Callable[[int], nn.Module] = nn.LayerNorm,
         **attention: Any,
     ) -> None:
         super().__init__()
-        self.attention = SelfAttention(embed_dim, num_heads, dropout, **attention)
+        of_weights = dropout if attention_dropout is None else attention_dropout
+        self.attention = SelfAttention(embed_dim, num_heads, of_weights, **attention)
         self.linear1 = nn.Linear(embed_dim, feedforward_dim)
         self.linear2 = nn.Linear(feedforward_dim, embed_dim)
         self.norm1 = norm(embed_dim)
@@ -147,6 +150,21 @@ class TransformerStack(nn.Module):
             else:
                 states = layer(states, mask)
         return states
+
+
+def start_as_released(stack: TransformerStack) -> None:
+    """Draw the weights as torch's `TransformerEncoder` does, of which the released SSPVS is built.
+
+    Attention's input projections are Xavier's over q, k and v together, its biases are zero, and all layers start as
+    copies of the first one.
+    """
+    for layer in stack.layers[:1]:
+        assert isinstance(layer, TransformerLayer)
+        nn.init.xavier_uniform_(layer.attention.in_projection.weight)
+        nn.init.zeros_(layer.attention.in_projection.bias)
+        nn.init.zeros_(layer.attention.out_projection.bias)
+    for layer in stack.layers[1:]:
+        layer.load_state_dict(stack.layers[0].state_dict())
 
 
 class SinusoidalPositions(nn.Module):

@@ -39,16 +39,19 @@ class Refiner(nn.Module):
     Args:
         settings: Its sizes.
         unit_length: L2-normalise the rows given first: it was trained on such rows.
+        scored_as_given: Not in evaluation mode, where rows are taken at the length they have.
 
     Attributes:
         uniqueness_head: None when the settings have none.
-        unit_length: As given.
+        unit_length: As given, like `scored_as_given`.
     """
 
-    def __init__(self, settings: RefinerSettings | None = None, *, unit_length: bool = False) -> None:
+    def __init__(
+        self, settings: RefinerSettings | None = None, *, unit_length: bool = False, scored_as_given: bool = False
+    ) -> None:
         settings = RefinerSettings() if settings is None else settings
         super().__init__()
-        self.settings, self.unit_length = settings, unit_length
+        self.settings, self.unit_length, self.scored_as_given = settings, unit_length, scored_as_given
         self.input_projection = nn.Linear(settings.feature_dim, settings.embed_dim)
         self.input_norm = _Float32Norm(settings.embed_dim, eps=_EPSILON)
         self.layers = nn.ModuleList(RefinerLayer(settings) for _ in range(settings.num_layers))
@@ -70,9 +73,14 @@ class Refiner(nn.Module):
             features.masked_fill(padding, 0.0), None if logits is None else logits.masked_fill(~mask, 0.0)
         )
 
+    @property
+    def normalises(self) -> bool:
+        """Whether rows are L2-normalised first, in the mode that it is in."""
+        return self.unit_length and (self.training or not self.scored_as_given)
+
     def _refine(self, frames: Tensor, mask: Tensor) -> RefinerOutput:
         """As `forward`; whatever comes of it in the padding."""
-        if self.unit_length:
+        if self.normalises:
             frames = functional.normalize(frames.float(), dim=-1).to(frames.dtype)
         states = self.input_norm(self.input_projection(frames))  # (B, T, E)
         for layer in self.layers:
@@ -88,9 +96,16 @@ class RefinerLayer(TransformerLayer):
     """
 
     def __init__(self, settings: RefinerSettings) -> None:
-        sizes = (settings.embed_dim, settings.num_heads, settings.feedforward_dim, settings.dropout)
-        norm = partial(_Float32Norm, eps=_EPSILON)
-        super().__init__(*sizes, norm=norm, head_dim=settings.head_dim, bias=False)
+        super().__init__(
+            settings.embed_dim,
+            settings.num_heads,
+            settings.feedforward_dim,
+            settings.dropout,
+            attention_dropout=settings.attention_dropout,
+            norm=partial(_Float32Norm, eps=_EPSILON),
+            head_dim=settings.head_dim,
+            bias=False,
+        )
 
 
 class UniquenessHead(nn.Module):

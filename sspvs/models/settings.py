@@ -6,7 +6,7 @@ The published values are the defaults.
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from sspvs.schema import FrameCount, Heads, Layers, Probability, Range, Settings, VocabularySize, Width, mistakes, shown
 
@@ -33,6 +33,10 @@ class VideoEncoderSettings(Settings):
     """Factor of the positions: 1 in pretraining, 0.1 in fine-tuning."""
     trained_length: FrameCount | None = None
     """Most frames seen in training: longer videos are laid over these positions. Null: no limit."""
+    start: Literal["own", "released"] = "own"
+    """How weights are drawn. `own`: every layer by itself, small [CLS] and mask vectors. `released`, as the released
+    SSPVS: the layers of a stack are copies of one, attention's input projections are Xavier's without a bias, [CLS] and
+    mask vectors are of N(0, 1)."""
     gradient_checkpointing: bool = False
     """Compute layers again in the backward pass instead of keeping what they computed."""
     stream_widths: tuple[Width, ...] | None = None
@@ -108,7 +112,10 @@ class TextEncoderSettings(Settings):
 
 @dataclass(frozen=True)
 class RefinerSettings(Settings):
-    """The network of contrastive refinement; by default as published for SumMe and TVSum (Pang et al., WACV 2023)."""
+    """The network of contrastive refinement, by default of the published sizes (Pang et al., WACV 2023).
+
+    The released code also has `attention_dropout` 0.1 and `uniqueness_dim` 256; configs/refine sets both.
+    """
 
     group = "refiner"
 
@@ -126,10 +133,12 @@ class RefinerSettings(Settings):
     """Width of the layers' hidden layer."""
     dropout: Probability = 0.0
     """In the layers, while training."""
+    attention_dropout: Probability | None = None
+    """Of the attention weights, while training; null: `dropout`. The released code has 0.1 here and no other."""
     uniqueness: bool = True
     """Whether there is a uniqueness head."""
     uniqueness_dim: Width = 128
-    """Width of that head's hidden layer."""
+    """Width of that head's hidden layer; 256 in the released code."""
 
 
 _MOST_LAYERS, _MOST = 1024, 2**20

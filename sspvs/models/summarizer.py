@@ -32,8 +32,9 @@ class SummarizerSettings(Settings):
 
     head: Annotated[str, Choice(HEADS)] = "progressive"
     """`progressive` as published; for comparison `linear` (of the features alone), `attention` (one self-attention
-    layer of its own) and `csta` (attention of a CNN over frames and channels, after CSTA), or another that is
-    registered. A head's own settings follow in brackets: `csta(channels=16)`."""
+    layer of its own), `csta` (attention of an ImageNet CNN over frames and columns, as published) and `csta-small`
+    (the same idea with a small CNN of our own), or another that is registered. A head's own settings follow in
+    brackets: `csta(cnn="resnet18")`."""
     num_stages: Annotated[int, Range(least=1, most=1024)] | None = None
     """K, stages of the head: 3 of `progressive` when null; the others here have one."""
     dropout: Probability = 0.1

@@ -23,10 +23,11 @@ class SummarizerHead(nn.Module):
     """The interface. A head is registered in `HEADS` and is from then on a word for `summarizer.head`.
 
     Its constructor takes what it needs of `embed_dim`, `num_heads`, `num_stages` and `dropout`, and settings of its own
-    with defaults: `summarizer.head: csta(channels=16)`.
+    with defaults: `summarizer.head: csta-small(channels=16)`.
 
     Attributes:
         uses_encoder: Whether the head calls `encode`; if not, the tower's Transformer is left aside.
+        exportable: Whether a trace of it goes for padded batches of any length (`sspvs export`).
         single_stage: Whether K is always 1.
         default_stages: K where the settings leave it open.
         stages: K linear layers, one logit a frame each.
@@ -38,6 +39,7 @@ class SummarizerHead(nn.Module):
     """
 
     uses_encoder: ClassVar[bool] = False
+    exportable: ClassVar[bool] = True
     single_stage: ClassVar[bool] = False
     default_stages: ClassVar[int] = 1
 
@@ -70,7 +72,7 @@ class SummarizerHead(nn.Module):
         return guide.logits(stage, logits.float())
 
 
-HEADS: Registry[type[SummarizerHead]] = Registry("head")  # heads of the summarizer
+HEADS: Registry[type[SummarizerHead]] = Registry("head", "sspvs.models.csta")  # those of this file, and that one's
 
 
 @HEADS.register("progressive")
@@ -154,17 +156,18 @@ class AttentionHead(SingleStageHead):
 _PATCH = 8  # columns of the image that are one column of the CNN's maps
 
 
-@HEADS.register("csta")
-class CstaHead(SingleStageHead):
+@HEADS.register("csta-small")
+class SmallCstaHead(SingleStageHead):
     """Attention over frames and channels from a 2-D CNN, after CSTA (Son et al., CVPR 2024), with a CNN of our own.
 
     The frames' normalised features, positions added, are an image of T rows and D columns. A CNN makes of it a map of
     the same size, whose softmax over the frames weighs value features, channel by channel; a frame's weighted features
     are scored. The softmax is times the number of frames, so that weights are about 1 at any length.
 
-    The paper's CNN is GoogLeNet with ImageNet's weights. Ours is drawn: a patch of 3 frames and 8 columns to each
-    place, residual blocks whose dilation doubles (31 frames and 248 columns to each side with four), and 8 columns of
-    the map from each place. Padding is set to zero before every convolution, and nothing is normalised over frames.
+    The paper's CNN is GoogLeNet with ImageNet's weights (head `csta`). Ours is small and drawn: a patch of 3 frames and
+    8 columns to each place, residual blocks whose dilation doubles (31 frames and 248 columns to each side with four),
+    and 8 columns of the map from each place. Padding is set to zero before every convolution, and nothing is normalised
+    over frames.
 
     Args:
         embed_dim: D.

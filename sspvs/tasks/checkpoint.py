@@ -54,11 +54,13 @@ _SIGNS = {SUMMARIZE: "summarizer", REFINE: "refiner", PRETRAIN: "local_radius"}
 """A setting that only one kind has: `.ckpt` files of earlier versions do not store theirs."""
 _MAY_BE_MISSING = frozenset(
     (
-        *("pretrained", "initialised_from", "feature_fingerprint"),  # null
+        *("pretrained", "cnn_weights", "initialised_from", "feature_fingerprint"),  # null
         *("title_as_query", "unit_length", "summarizer.fit_frames", "losses.fine_frames", "losses.more"),  # came later
         *("video.stream_widths", "video.normalise", "video.stream_dropout", "ridge", "optim.projection_lr"),
         *(f"losses.{name}" for name in ("aligned_video", "duplicates", "linear_path", "mask_target")),
-        *("losses.video_shrinkage", "losses.text_shrinkage"),
+        *("losses.video_shrinkage", "losses.text_shrinkage", "losses.segment_means"),
+        *("optim.decay_all", "refiner.attention_dropout", "scored_as_given", "video.start", "text_dropout"),
+        *(f"text_fields.{name}" for name in ("padding_counts", "cut", "whole")),
     )
 )
 _DROPPED = ("fast_linears",)  # settings of earlier versions that decide nothing about the model
@@ -149,8 +151,7 @@ class Checkpoint:
         if official and kinds and OFFICIAL not in kinds:
             raise CheckpointError(f"{path}: an official SSPVS checkpoint; `sspvs import` makes a folder of ours of it")
         if official or OFFICIAL in kinds:
-            options = _plain(settings) if isinstance(settings, (Mapping, argparse.Namespace)) else {}
-            return cls(str(path), path, OFFICIAL, options, None, {}, _official_state(path, state))
+            return cls(str(path), path, OFFICIAL, plain_options(settings), None, {}, _official_state(path, state))
         if not isinstance(settings, Mapping) or not isinstance(state, Mapping):
             raise CheckpointError(
                 f"{path}: a torch file, but no Lightning checkpoint of sspvs: hyper_parameters or state_dict are not "
@@ -202,6 +203,16 @@ class Checkpoint:
         assert self._state is not None
         return self._state
 
+    def _renamed(self) -> dict[str, Any]:
+        """The settings; earlier versions called the head `csta-small` `csta`."""
+        group = self.settings.get("summarizer")
+        if not isinstance(group, Mapping):
+            return self.settings
+        head = group.get("head")
+        if not isinstance(head, str) or head.partition("(")[0] != "csta" or "model.head.stem.weight" not in self.state:
+            return self.settings
+        return {**self.settings, "summarizer": {**group, "head": head.replace("csta", "csta-small", 1)}}
+
     def checked(
         self, *, download: bool = False, strict: bool = False, task: type[nn.Module] | None = None
     ) -> "Checkpoint":
@@ -209,7 +220,7 @@ class Checkpoint:
         if task is None:
             module, name = _TASKS[self.kind]
             task = getattr(import_module(module), name)
-        whole = replace(self, settings=_whole_settings(task, self.settings, self.path, download))
+        whole = replace(self, settings=_whole_settings(task, self._renamed(), self.path, download))
         text = whole.settings.get("text")
         if text and whole.reads_text and text["encoder"] != "small" and text["config"] is None and not download:
             raise CheckpointError(
@@ -258,8 +269,12 @@ def _official_state(path: Path, state: object) -> dict[str, Tensor]:
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in ours.items()}
 
 
+def plain_options(settings: object) -> dict[str, Any]:
+    """The options in a file of others as JSON has them; what is of another type as text."""
+    return _plain(settings) if isinstance(settings, (Mapping, argparse.Namespace)) else {}
+
+
 def _plain(value: Any) -> Any:
-    """An official file's options as JSON has them; what is of another type as text."""
     if isinstance(value, argparse.Namespace):
         value = vars(value)
     if isinstance(value, Mapping):
@@ -298,8 +313,7 @@ def _whole_settings(task: type[nn.Module], given: Mapping[str, Any], path: Path,
     """The settings, whole and in plain form."""
     hints = parameters(task)
     settings = {name: value for name, value in given.items() if name not in _DROPPED}
-    if "pretrained" in hints:
-        settings["pretrained"] = None
+    settings |= {name: None for name in ("pretrained", "cnn_weights") if name in hints}
     if isinstance(settings.get("text"), Mapping):
         settings["text"] = {**settings["text"], "download": download}
     _refuse_unregistered(settings, path)

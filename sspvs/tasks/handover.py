@@ -3,11 +3,13 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
-from sspvs.errors import CheckpointError
+from sspvs.errors import CheckpointError, WeightsNotFoundError
+from sspvs.models.csta import CstaHead
 from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
 from sspvs.models.summarizer import SummarizerSettings
 from sspvs.models.text_guidance import GUIDANCES, AlignedFit
@@ -18,7 +20,7 @@ from sspvs.tasks.checkpoint import PRETRAIN, SUMMARIZE, Checkpoint, Origin
 from sspvs.tasks.data_facts import OTHER_WIDTH
 from sspvs.tasks.optim import TEXT_TOWER, VIDEO_TOWER
 from sspvs.tasks.settings import settings_from
-from sspvs.tasks.tensors import LoadReport
+from sspvs.tasks.tensors import LoadReport, cnn_tensors
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +78,24 @@ def origin(start: Checkpoint, report: LoadReport) -> dict[str, Any]:
     source, before = checkpoint_name(start.source), start.settings.get("initialised_from")
     names = list(report.missing), list(report.unexpected)
     return asdict(Origin(source, start.kind, start.sha256, len(report.loaded), *names, before))
+
+
+def load_cnn(head: nn.Module, path: str | Path) -> None:
+    """Load torchvision's ImageNet weights into the CNN of a `CstaHead`, all of them or none.
+
+    Raises:
+        ValueError: The head has no such CNN.
+        WeightsNotFoundError: There is no such file.
+        CheckpointError: It holds something else.
+    """
+    if not isinstance(head, CstaHead):
+        raise ValueError("cnn_weights are for the CNN of the head csta: leave them out, or set summarizer.head to csta")
+    if not Path(path).is_file():
+        raise WeightsNotFoundError(
+            f"{path}: no such file; expected torchvision's ImageNet weights of {head.cnn_name}, such as "
+            "googlenet-1378be20.pth; set cnn_weights to null to start from drawn weights"
+        )
+    LoadReport.load(head.cnn, cnn_tensors(Path(path)), where=str(path))
 
 
 def hand_over(start: Checkpoint, task: nn.Module) -> LoadReport:

@@ -26,6 +26,7 @@ from sspvs.table.text import TextSettings
 from sspvs.tasks.checkpoint import CONFIG, OFFICIAL, PRETRAINING, WEIGHTS, Checkpoint
 from sspvs.tasks.checkpoint import OFFICIAL_PREFIX as PREFIX
 from sspvs.tasks.pretrain import PretrainTask
+from sspvs.tasks.saved_task import SavedTask
 from sspvs.tasks.settings import FineTuneOptimSettings, OptimSettings
 from sspvs.tasks.summarize import SummarizeTask
 
@@ -34,9 +35,10 @@ TextGuidance = Literal["none", "added"]
 """Whether a fine-tuned checkpoint's text is used: the file does not tell whether it was trained with it."""
 TextOf = Literal["summe", "tvsum"]
 """The dataset that a checkpoint was fine-tuned on with text, which decides how text is laid out."""
+_AS_RELEASED: dict[str, Any] = {"description": None, "padding_counts": True, "cut": "first", "whole": True}
 TEXT_OF: Mapping[TextOf, TextSettings] = {
-    "summe": TextSettings(category=1, query=3, title=1, description=0),
-    "tvsum": TextSettings(category=1, query=3, title=10, description=0),
+    "summe": TextSettings(category=1, query=3, title=1, **_AS_RELEASED),
+    "tvsum": TextSettings(category=1, query=3, title=10, **_AS_RELEASED),
 }
 """Published lengths; on TVSum each video's title stands in the query's place."""
 _PRETRAINED_WITH = OptimSettings(name="adam", lr=1e-6, weight_decay=0.0, schedule="constant")
@@ -291,7 +293,7 @@ def import_official(
 
     The latter has the pretraining model within it, as `pretraining`, when the file has all of its tensors.
     """
-    _refuse_foreign(out, path)
+    refuse_foreign(out, path)
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file; expected the official checkpoint (pretrained_model.ckpt)")
     official = Checkpoint.open(path, (OFFICIAL,))
@@ -348,7 +350,9 @@ def import_official(
         options=official.settings,
         notes=tuple(notes),
     )
-    _write(out, pretraining, summarizer, report)
+    task = pretraining if summarizer is None else summarizer
+    assert task is not None
+    write_import(out, task, None if summarizer is None else pretraining, report)
     return report
 
 
@@ -362,7 +366,7 @@ def _layout(text_of: TextOf) -> str:
     )
 
 
-def _refuse_foreign(out: Path, path: Path) -> None:
+def refuse_foreign(out: Path, path: Path) -> None:
     """Leave a folder alone that has files of the names of ours without being a checkpoint folder of ours."""
     for folder in (out, out / PRETRAINING):
         files = [folder / name for name in (CONFIG, WEIGHTS, REPORT)]
@@ -381,18 +385,20 @@ def _is_ours(config: Path) -> bool:
     return False
 
 
-def _write(out: Path, pretraining: PretrainTask | None, summarizer: SummarizeTask | None, report: ImportReport) -> None:
-    """Both folders and the report, or none of them; nothing of an earlier import of another kind stays."""
-    inner = out / PRETRAINING
+def write_import(out: Path, task: SavedTask, inner: PretrainTask | None, report: ImportReport) -> None:
+    """A checkpoint folder, with the one that it was fine-tuned from in it, and the report, or none of them.
+
+    Nothing of an earlier import of another kind stays.
+    """
+    folder = out / PRETRAINING
     with made_folder(out), together():
-        if pretraining is not None:
-            pretraining.save_pretrained(out if summarizer is None else inner)
-        if summarizer is not None:
-            summarizer.save_pretrained(out)
+        task.save_pretrained(out)
+        if inner is not None:
+            inner.save_pretrained(folder)
         write_text(out / REPORT, json.dumps(asdict(report), indent=2) + "\n")
-    if summarizer is None or pretraining is None:
+    if inner is None:
         for name in (CONFIG, WEIGHTS):  # without its config a folder is no checkpoint
             with suppress(FileNotFoundError, NotADirectoryError):
-                (inner / name).unlink()
+                (folder / name).unlink()
         with suppress(OSError):  # it is not there, or holds what is not ours
-            inner.rmdir()
+            folder.rmdir()

@@ -23,8 +23,8 @@ _LAYER = re.compile(re.escape(VIDEO_TOWER) + r"transformer\.layers\.(\d+)\.")
 def parameter_groups(module: nn.Module, settings: OptimSettings, place: Place | None = None) -> list[dict[str, Any]]:
     """The trained parameters in groups, each in two: decayed or not (`name`, `params`, `lr`, `weight_decay`).
 
-    Never decayed: norms, biases, embeddings, and whatever else is no matrix (learned vectors, scales). `place` gives a
-    parameter's group and rate; by default the text tower has its own.
+    Not decayed unless `settings.decay_all`: norms, biases, embeddings, and whatever else is no matrix (learned vectors,
+    scales). `place` gives a parameter's group and rate; by default the text tower has its own.
     """
     if place is None:
         place = lambda name: ("text", _text_lr(settings)) if name.startswith(TEXT_TOWER) else ("video", settings.lr)  # noqa: E731
@@ -34,7 +34,8 @@ def parameter_groups(module: nn.Module, settings: OptimSettings, place: Place | 
         if not parameter.requires_grad:
             continue
         where, lr = place(name)
-        decayed = id(parameter) not in spared and parameter.ndim > 1 and "embedding" not in name.rsplit(".", 1)[-1]
+        is_matrix = id(parameter) not in spared and parameter.ndim > 1 and "embedding" not in name.rsplit(".", 1)[-1]
+        decayed = settings.decay_all or is_matrix
         key = f"{where}_{'decayed' if decayed else 'spared'}"
         group = groups.setdefault(
             key, {"name": key, "params": [], "lr": lr, "weight_decay": settings.weight_decay if decayed else 0.0}

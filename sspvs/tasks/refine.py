@@ -61,7 +61,8 @@ def refine_terms(
         frames["uniformity_loss"] = uniformity(features, mask, reduction="none")
     if settings.needs_uniqueness:
         assert out.uniqueness_logits is not None
-        segments = gather_texts(*video_segments(features, mask, segments=settings.segments))  # (W B, S, E), (W B, S)
+        parts = video_segments(features, mask, segments=settings.segments, means=settings.segment_means)
+        segments = gather_texts(*parts)  # (W B, S, E), (W B, S)
         common = commonness(features, mask, *segments)  # (B, T)
         if settings.commonness:
             frames["commonness_loss"] = common
@@ -120,6 +121,7 @@ class RefineTask(JudgedTask):
         feature_fingerprint: What made the features, when known; taken from the data.
         unit_length: L2-normalise the features of each frame first, in training and in scoring. True wherever the data
             of a training had them so, as YouTube-8M's bytes are read.
+        scored_as_given: With `unit_length`: score features at the length they have, as the released code does.
 
     Raises:
         ValueError: Settings that do not go together.
@@ -146,6 +148,7 @@ class RefineTask(JudgedTask):
         compile_model: bool = False,
         feature_fingerprint: dict[str, Any] | None = None,
         unit_length: bool = False,
+        scored_as_given: bool = False,
     ) -> None:
         super().__init__()
         check_arguments(RefineTask, locals())
@@ -154,7 +157,7 @@ class RefineTask(JudgedTask):
         self.losses, self.optim = settings_from(RefineLossSettings, losses), settings_from(RefineOptimSettings, optim)
         _refuse_what_cannot_go_together(refiner, self.losses, combine)
         self.scoring = Scoring(combine, post, self.losses.neighbour_fraction)
-        self.model = Refiner(refiner, unit_length=unit_length)
+        self.model = Refiner(refiner, unit_length=unit_length, scored_as_given=scored_as_given)
         settled = {"losses": self.losses, "optim": self.optim}
         self.save_hyperparameters(plain_arguments(RefineTask, {**locals(), **settled}))
         self.compile_model = compile_model

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
+from sspvs.losses.contrastive import SegmentMeans
 from sspvs.schema import NotNegative, Positive, Range, Settings, mistakes, parameters, refuse
 
 Group = TypeVar("Group", bound=Settings)
@@ -23,7 +24,9 @@ class OptimSettings(Settings):
     text_lr: Positive | None = None
     """Of the text tower; the same when null."""
     weight_decay: NotNegative = 0.01
-    """Of weight matrices; norms, biases, embeddings and single vectors are never decayed."""
+    """Of weight matrices; norms, biases, embeddings and single vectors are decayed with `decay_all` only."""
+    decay_all: bool = False
+    """Decay every parameter, as PyTorch's optimisers do with plain `parameters()`: so CTVSUM's and CSTA's code."""
     betas: tuple[Beta, Beta] = (0.9, 0.999)
     """Of the running means."""
     eps: Positive = 1e-8
@@ -83,7 +86,7 @@ class FineTuneOptimSettings(_ConstantAdam):
     """`OptimSettings`, and how the rates of what was pretrained differ from those of the fresh heads."""
 
     weight_decay: NotNegative = 0.0
-    """Of weight matrices; norms, biases, embeddings and single vectors are never decayed."""
+    """Of weight matrices; of every parameter with `decay_all`."""
     encoder_lr: Positive | None = None
     """Of the last layer of the video tower; null: `lr`, as published."""
     layer_decay: Annotated[float, Range(above=0, most=1)] = 1.0
@@ -113,6 +116,9 @@ class RefineLossSettings(Settings):
     """Share of a clip's frames that are a frame's neighbours, in (0, 1]; in scores too."""
     segments: Annotated[int, Range(least=1, most=100_000)] = 20
     """Parts of equal length that each clip is cut into for F."""
+    segment_means: SegmentMeans = "unit"
+    """A part's direction is that of the mean of its frames' unit vectors, or with `raw`, as in the released code, of
+    the refined features as they come out."""
 
     def conflicts(self) -> Collection[str]:
         """Nothing that refines."""
@@ -136,7 +142,7 @@ class RefineOptimSettings(_ConstantAdam):
     """`OptimSettings` with the published values: Adam, 1e-4 throughout, weight decay 1e-4 (5e-4 on YouTube-8M)."""
 
     weight_decay: NotNegative = 1e-4
-    """Of weight matrices; norms, biases, embeddings and single vectors are never decayed."""
+    """Of weight matrices; of every parameter with `decay_all`."""
 
 
 def settings_from(kind: type[Group], given: object) -> Group:

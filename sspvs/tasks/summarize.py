@@ -23,7 +23,15 @@ from sspvs.sharing import named
 from sspvs.table.text import TextSettings
 from sspvs.tasks.checkpoint import SUMMARIZE, Checkpoint
 from sspvs.tasks.data_facts import agreed_fingerprint, refuse_other_data
-from sspvs.tasks.handover import KINDS, hand_over, origin, summarizer_settings, text_settings, video_settings
+from sspvs.tasks.handover import (
+    KINDS,
+    hand_over,
+    load_cnn,
+    origin,
+    summarizer_settings,
+    text_settings,
+    video_settings,
+)
 from sspvs.tasks.optim import layer_wise, parameter_groups
 from sspvs.tasks.ridge import RidgeVideo, fit_ridge
 from sspvs.tasks.saved_task import JudgedTask
@@ -36,13 +44,13 @@ TrainText = Literal["none", "pooler", "all"]  # what of the text tower is traine
 _log = logging.getLogger(__name__)
 
 
-def freeze_text(encoder: TextEncoder, trained: TrainText) -> None:
+def freeze_text(encoder: TextEncoder, trained: TrainText, *, keeps_dropout: bool = False) -> None:
     """Freeze the text tower (`none`), all of it but its pooler, as published (`pooler`), or nothing more (`all`)."""
     if trained not in ("none", "pooler", "all"):
         raise ValueError(f"train_text must be none, pooler or all, got {trained!r}")
     if trained == "all" or encoder.frozen:
         return
-    encoder.freeze()
+    encoder.freeze(keeps_dropout=keeps_dropout)
     if trained == "none":
         return
     found = (getattr(part, "pooler", None) for part in (encoder, getattr(encoder, "model", None)))
@@ -99,9 +107,12 @@ class SummarizeTask(JudgedTask):
         ridge: Ridge regression beside the head, solved in closed form when training starts.
         pretrained: What to start from: a checkpoint folder, .ckpt file or hub id, of pretraining or of a summarizer.
             A checkpoint of this task needs it no more: it says null there, and `initialised_from` what it was.
+        cnn_weights: torchvision's ImageNet weights for the CNN of the head `csta`: a file such as
+            googlenet-1378be20.pth; null: drawn weights. Like `pretrained` it is null in a checkpoint.
         freeze_encoder: Do not train the video tower: Transformer, [CLS] and input projection.
         train_text: What of the text tower is trained: `none`, its `pooler` as published (nothing of a tower that has
             none), or `all`. The projection of the text is always trained.
+        text_dropout: Keep the dropout of the text tower while training also where `train_text` freezes it, as released.
         compile_model: Compile the model with torch.compile when training starts.
         feature_fingerprint: What made the features, when known; taken from `pretrained` and from the data.
         initialised_from: Written by this task: source, kind and digest of what it started from, and what was loaded.
@@ -128,8 +139,10 @@ class SummarizeTask(JudgedTask):
         optim: FineTuneOptimSettings = _OPTIM,
         ridge: RidgeSettings = _RIDGE,
         pretrained: str | None = None,
+        cnn_weights: str | None = None,
         freeze_encoder: bool = False,
         train_text: TrainText = "pooler",
+        text_dropout: bool = False,
         compile_model: bool = False,
         feature_fingerprint: dict[str, Any] | None = None,
         initialised_from: dict[str, Any] | None = None,
@@ -154,6 +167,8 @@ class SummarizeTask(JudgedTask):
             # With the tower's sizes written down it can be built again without its stored weights.
             text = replace(text, config=tower.config) if tower.config is not None else text
         self.model = Summarizer(VideoEncoder(video), summarizer, tower, ridge)
+        if cnn_weights is not None:
+            load_cnn(self.model.head, cnn_weights)
         self.handover_report: LoadReport | None = None
         if start is not None:
             self.handover_report = hand_over(start, self)
@@ -162,8 +177,8 @@ class SummarizeTask(JudgedTask):
         if freeze_encoder:
             self.model.video_encoder.requires_grad_(False).eval()
         if tower is not None:
-            freeze_text(tower, train_text)
-        text, pretrained = replace(text, download=False), None
+            freeze_text(tower, train_text, keeps_dropout=text_dropout)
+        text, pretrained, cnn_weights = replace(text, download=False), None, None
         initialised_from = named(initialised_from)  # earlier versions kept the absolute path
         settled = {"losses": self.losses, "optim": self.optim, "ridge": ridge}
         self.save_hyperparameters(plain_arguments(SummarizeTask, {**locals(), **settled}))

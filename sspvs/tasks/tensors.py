@@ -21,6 +21,7 @@ _DTYPES = {
     *(torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.bool),
 }
 _REFUSED_CLASS = re.compile(r"GLOBAL (\S+) (?:was not an allowed|whose module)")
+_AUXILIARY = re.compile(r"(.*\.)?aux[12]\.")
 _log = logging.getLogger(__name__)
 
 
@@ -106,6 +107,18 @@ def read_torch_file(path: Path, *, official: bool) -> Any:
     except Exception as error:  # whatever a file of unknown origin makes the reader raise
         why = _why_not_official(error) if official else _why_unread(path)
         raise CheckpointError(f"{path}: {why}") from error
+
+
+def cnn_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a torch file, or of the `state_dict` in it, without GoogLeNet's heads for ImageNet's training."""
+    content = read_torch_file(path, official=True)
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping) or not all(isinstance(name, str) for name in content):
+        raise CheckpointError(f"{path}: expected tensors by name, found {type(content).__name__}")
+    kept = {name: tensor for name, tensor in content.items() if not _AUXILIARY.match(name)}
+    refuse_what_is_no_weight(kept, path)
+    return kept
 
 
 def _why_unread(path: Path) -> str:

@@ -24,7 +24,8 @@ from sspvs.tasks.checkpoint import Checkpoint
 from sspvs.tasks.data_facts import OTHER_WIDTH
 from sspvs.tasks.tensors import LoadReport
 from sspvs.training.given import given, import_named, options, refuse_unbounded, texts
-from sspvs.training.run import RunConfig, RunSettings, WandbMode, build_loggers, remove_unstarted
+from sspvs.training.published import recipe_words
+from sspvs.training.run import LoggerName, RunConfig, RunSettings, WandbMode, build_loggers, remove_unstarted
 from sspvs.training.saving import (
     BestCheckpoint,
     DrawByStep,
@@ -88,8 +89,8 @@ class TrainingCLI(LightningCLI):
         # Attributes' docstrings are the help of settings; reading them takes as long as all the rest of the parser.
         explained = bool({"-h", "--help"} & set(arguments))
         set_parsing_settings(docstring_parse_attribute_docstrings=explained)
-        self.verb, self.arguments = verb, list(arguments)
-        self.task = chosen_task(self.arguments)
+        self.task = chosen_task(arguments)
+        self.verb, self.arguments = verb, [*recipe_words(given(arguments), self.task.name), *arguments]
         self.start: Checkpoint | None = None
         self.report: LoadReport | None = None
         self.last_checkpoint: LastCheckpoint | None = None
@@ -113,12 +114,21 @@ class TrainingCLI(LightningCLI):
         """Arguments beside Lightning's, and the task's links between data and model."""
         parser.add_argument("--task", choices=list(TASKS), default=self.task.name, help="what is trained")
         parser.add_argument(
+            "--published",
+            type=str | None,
+            default=None,
+            help="recipe of published rows, whose settings come before those of all configs",
+        )
+        parser.add_argument(
             "--import",
             type=str | list[str] | None,
             default=None,
             help="modules to import first: heads, backbones, tasks and the like that they register go by their names",
         )
         parser.add_argument("--run", type=RunSettings, default=self.task.run, help="where the run is")
+        parser.add_argument(
+            "--logger", type=LoggerName, default="csv", help="csv, or tensorboard beside it in the run's folder"
+        )
         parser.add_argument("--wandb", type=WandbMode, default="off", help="W&B: off, offline or online")
         parser.add_argument("--wandb_project", type=str, default="sspvs", help="its project")
         parser.add_argument("--wandb_name", type=str | None, default=None, help="default: the run's name and version")
@@ -228,9 +238,11 @@ class TrainingCLI(LightningCLI):
         """The trainer with this package's loggers, checkpoints and callbacks."""
         given = self._get(self.config_init, "trainer")
         developing = bool(given.get("fast_dev_run"))
-        wandb = (self.settings[f"wandb{name}"] for name in ("", "_project", "_name", "_group"))
+        loggers = [self.settings[name] for name in ("logger", "wandb", "wandb_project", "wandb_name", "wandb_group")]
         trained = self.verb == "fit" and not developing
-        kwargs["logger"] = build_loggers(given.logger, self.run_settings, *wandb) if trained else given.logger or False
+        kwargs["logger"] = (
+            build_loggers(given.logger, self.run_settings, *loggers) if trained else given.logger or False
+        )
         if given.enable_progress_bar is None:
             kwargs["enable_progress_bar"] = sys.stderr.isatty()
         if given.default_root_dir is None:
@@ -253,6 +265,7 @@ class TrainingCLI(LightningCLI):
         if trained and has_logger:
             out.append(LearningRateMonitor("step"))
             out.append(self.task.samples(run.samples))
+            out += self.task.epoch_scores(run)
         if saved:
             self.last_checkpoint = LastCheckpoint(run.save_every)
             chosen = [BestCheckpoint(run.monitor, run.mode)] if self.task.chooses(self.settings) else []

@@ -15,13 +15,17 @@ from sspvs.atomic import atomic_h5, together
 from sspvs.overwriting import EMBEDDINGS, SCORES, check_output
 from sspvs.sharing import checkpoint_name
 from sspvs.table import VideoScores, write_scores
+from sspvs.tasks.saved_task import JudgedTask
 from sspvs.tasks.validation import joined
+from sspvs.training.run import folder_of
 from sspvs.types import FloatArray
 
 if TYPE_CHECKING:
     from sspvs.tasks.pretrain import Embeddings
 
 Row = tuple[FloatArray, ...]
+EPOCH_SCORES = "epoch_scores"
+"""Folder of a run with the scores of each epoch."""
 
 
 class WritePredictions(Callback):
@@ -103,21 +107,44 @@ class WriteScores(WritePredictions):
 
     def write_file(self, trainer: pl.Trainer, path: Path, scores: Mapping[str, FloatArray], **settings: Any) -> None:
         """Write one score file: (T,) scores of each video by id, and other settings of the scorer as attributes."""
-        check_output(path, SCORES)
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        videos = [(data.annotations[name], values) for name, values in scores.items()]
-        write_scores(
-            path,
-            [VideoScores(v.key, values, v.picks, v.n_frames, v.video_name) for v, values in videos],
-            scorer=self.scorer,
-            settings={
-                "checkpoint": checkpoint_name(self.source),
-                "fold": data.fold,
-                "split": data.split.as_dict(),
-                **settings,
-            },
-            fingerprint=data.feature_fingerprint,
-        )
+        settings = {"checkpoint": checkpoint_name(self.source), **settings}
+        write_score_file(trainer, path, scores, scorer=self.scorer, **settings)
+
+
+class EpochScores(Callback):
+    """Keeps the scores of the validated videos of each epoch of training, one score file an epoch."""
+
+    def __init__(self, scorer: str) -> None:
+        self.scorer = scorer
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write, on one process; all have the scores of all."""
+        folder = folder_of(trainer)
+        assert isinstance(pl_module, JudgedTask)
+        scores = pl_module.judged()
+        training = trainer.state.fn == "fit" and not trainer.sanity_checking
+        if folder is None or not scores or not training or not trainer.is_global_zero:
+            return
+        epoch, target = trainer.current_epoch, folder / EPOCH_SCORES
+        target.mkdir(parents=True, exist_ok=True)
+        how = {"run": f"{folder.parent.name}/{folder.name}", "epoch": epoch}
+        write_score_file(trainer, target / f"epoch_{epoch:03d}.h5", scores, scorer=self.scorer, **how)
+
+
+def write_score_file(
+    trainer: pl.Trainer, path: Path, scores: Mapping[str, FloatArray], *, scorer: str, **settings: Any
+) -> None:
+    """Write (T,) scores of videos of the trainer's data by id, with the fold, its split and other settings."""
+    check_output(path, SCORES)
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    videos = [(data.annotations[name], values) for name, values in scores.items()]
+    write_scores(
+        path,
+        [VideoScores(v.key, values, v.picks, v.n_frames, v.video_name) for v, values in videos],
+        scorer=scorer,
+        settings={**settings, "fold": data.fold, "split": data.split.as_dict()},
+        fingerprint=data.feature_fingerprint,
+    )
 
 
 def variant_path(path: Path, variant: str) -> Path:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import pytorch_lightning as pl
 import yaml
 from pytorch_lightning.cli import LightningArgumentParser, SaveConfigCallback
-from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
 from sspvs.atomic import write_text
 from sspvs.errors import MissingExtraError
@@ -18,9 +18,12 @@ from sspvs.sharing import shareable
 from sspvs.temporaries import sweep
 
 WandbMode = Literal["off", "offline", "online"]
+LoggerName = Literal["csv", "tensorboard"]
 
 _CONFIG = "config.yaml"
 _BEFORE_TRAINING = {_CONFIG, "hparams.yaml"}  # the second is the CSV logger's
+EVENTS = "events.out.tfevents."
+"""How the names of TensorBoard's files begin."""
 
 
 @dataclass(frozen=True)
@@ -37,19 +40,37 @@ class RunSettings(Settings):
     """Figure by which the best checkpoint is chosen."""
     mode: Literal["min", "max"] = "min"
     """Whether lower or higher is better."""
+    best_test: Literal["sspvs", "csta", "ctvsum"] | None = None
+    """How `sspvs crossval --checkpoint-rule best-test` takes an epoch by `best_by`. `sspvs`: the least sum of ranks
+    among the epochs, of one figure the best; `csta`: the last epoch in which all figures rose above those of the epoch
+    kept before; `ctvsum`: the last epoch. Null: the best `monitor`."""
+    best_by: tuple[str, ...] | None = None
+    """Its figures of the tested videos: `kendall_tau`, `spearman_rho`, `f_score_avg`, `f_score_max`."""
     save_every: Annotated[int, Range(least=1)] = 1000
     """Steps between checkpoints to restart from; one more is written at the end of every epoch."""
     samples: Annotated[int, Range(least=0)] = 4
     """Validation videos that are plotted after each validation; 0 for none."""
+    epoch_scores: bool = False
+    """Keep the scores of the validated videos after each epoch's validation, as `epoch_scores/epoch_000.h5` and so on,
+    which `sspvs evaluate --scores` reads."""
 
     def conflicts(self) -> list[str]:
-        """A name that is no name of a folder."""
+        """A name that is no name of a folder; a rule without figures."""
         is_folder = self.name and "/" not in self.name
-        return [] if is_folder else [f"name must be a folder's name, got {self.name!r}"]
+        wrong = [] if is_folder else [f"name must be a folder's name, got {self.name!r}"]
+        if self.best_test is not None and not self.best_by:
+            wrong.append(f"best_test {self.best_test} needs the figures best_by, such as [kendall_tau]")
+        return wrong
 
 
 def build_loggers(
-    given: Any, run: RunSettings, wandb: WandbMode, project: str, name: str | None, group: str | None
+    given: Any,
+    run: RunSettings,
+    beside: LoggerName,
+    wandb: WandbMode,
+    project: str,
+    name: str | None,
+    group: str | None,
 ) -> list[Logger] | bool:
     """The loggers of a run; the folder of the first is the run's. `given` is `trainer.logger` of the config."""
     if given is False:
@@ -59,6 +80,8 @@ def build_loggers(
         sweep(folder)
     csv = CSVLogger(run.root, name=run.name, flush_logs_every_n_steps=20)
     loggers: list[Logger] = [csv, *more]
+    if beside == "tensorboard":
+        loggers.append(_tensorboard(run, Path(csv.log_dir).name))
     if wandb != "off":
         folder, settings = Path(csv.log_dir), wandb_settings()
         # Never called with a step: `trainer/global_step` is an axis of its own, and nothing is dropped as out of order.
@@ -76,6 +99,16 @@ def build_loggers(
     return loggers
 
 
+def _tensorboard(run: RunSettings, version: str) -> TensorBoardLogger:
+    """TensorBoard's logger, which writes into the run's folder."""
+    try:
+        return TensorBoardLogger(run.root, name=run.name, version=version, default_hp_metric=False)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            'TensorBoard is not installed: pip install "sspvs[tensorboard]", or leave out --logger tensorboard'
+        ) from error
+
+
 def wandb_settings() -> Any:
     """Settings that keep the machine, its user, the command, its screen and file paths out of W&B."""
     try:
@@ -88,6 +121,11 @@ def wandb_settings() -> Any:
 def wandb_of(loggers: list[Logger]) -> WandbLogger | None:
     """The W&B logger among them."""
     return next((one for one in loggers if isinstance(one, WandbLogger)), None)
+
+
+def tensorboard_of(loggers: list[Logger]) -> TensorBoardLogger | None:
+    """TensorBoard's logger among them."""
+    return next((one for one in loggers if isinstance(one, TensorBoardLogger)), None)
 
 
 def folder_of(trainer: pl.Trainer) -> Path | None:
@@ -120,7 +158,8 @@ def remove_unstarted(trainer: pl.Trainer) -> None:
     folder = folder_of(trainer)
     if folder is None or not trainer.is_global_zero or not folder.is_dir():
         return
-    if {path.name for path in folder.iterdir()} <= _BEFORE_TRAINING:
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(EVENTS)}
+    if names <= _BEFORE_TRAINING:
         shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):
             folder.parent.rmdir()  # of all versions, where this was the first

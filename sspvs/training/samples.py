@@ -28,7 +28,7 @@ from sspvs.models.layers import SelfAttention
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.refine import RefineTask
 from sspvs.tasks.summarize import ScoredVideos
-from sspvs.training.run import folder_of, wandb_of
+from sspvs.training.run import folder_of, tensorboard_of, wandb_of
 from sspvs.types import Annotations, FloatArray
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class ScoreSample:
 
 
 class _Plots(Callback):
-    """Writes figures of the first validation videos into the run's folder, and to W&B; one process does."""
+    """Writes figures of the first validation videos into the run's folder, to W&B and TensorBoard; one process does."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -75,12 +75,16 @@ class _Plots(Callback):
         folder, drawn = _made_folder(trainer, FOLDER), dict(figures)
         for number, figure in enumerate(drawn.values()):
             FigureCanvasAgg(figure)
-            # Overwritten by the next validation: W&B has all of them.
+            # Overwritten by the next validation: W&B and TensorBoard have all of them.
             with atomic_stream(folder / f"{number}.png") as stream:
                 figure.savefig(stream, format="png", dpi=80)
         wandb = wandb_of(trainer.loggers)
         if wandb is not None:
             wandb.log_image("val/samples", list(drawn.values()), caption=list(drawn))
+        tensorboard = tensorboard_of(trainer.loggers)
+        if tensorboard is not None:
+            for name, figure in drawn.items():
+                tensorboard.experiment.add_figure(f"val/samples/{name}", figure, trainer.global_step, close=False)
 
 
 class Samples(_Plots):

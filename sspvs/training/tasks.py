@@ -24,10 +24,10 @@ from sspvs.tasks.handover import KINDS
 from sspvs.tasks.objectives import LossSettings
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.refine import RefineTask
-from sspvs.tasks.saved_task import SavedTask
+from sspvs.tasks.saved_task import JudgedTask, SavedTask
 from sspvs.tasks.summarize import SummarizeTask
 from sspvs.training.given import Given, config_of, import_named, last_set, options
-from sspvs.training.predictions import WriteEmbeddings, WriteScores
+from sspvs.training.predictions import EpochScores, WriteEmbeddings, WriteScores
 from sspvs.training.run import RunSettings
 from sspvs.training.samples import RefinedSamples, Samples, ScoreSamples
 
@@ -89,6 +89,14 @@ class TrainingTask:
 
     def take_over(self, settings: Namespace, known: Mapping[str, Any]) -> None:
         """Put the facts that a checkpoint has of its data in the place of the settings of a verb."""
+
+    def epoch_scores(self, run: RunSettings) -> list[EpochScores]:
+        """A callback that keeps the scores of each validation, where the run asks for it."""
+        if not run.epoch_scores:
+            return []
+        if not issubclass(self.module, JudgedTask):
+            raise ValueError(f"run.epoch_scores is about scores of frames, which task {self.name} does not give")
+        return [EpochScores(self.name)]
 
     def chooses(self, settings: Namespace) -> bool:
         """Whether there is anything to choose the best checkpoint by: videos held out, or tested."""
@@ -198,8 +206,8 @@ class Summarization(TrainingTask):
     module = SummarizeTask
     data = SummarizeDataModule
     run = RunSettings(name="summarize", monitor="val/kendall_tau", mode="max")
-    new_in_fit = ("losses", "optim", "freeze_encoder", "train_text", "compile_model")
-    own_facts = ("feature_fingerprint", "pretrained", "initialised_from")
+    new_in_fit = ("losses", "optim", "freeze_encoder", "train_text", "text_dropout", "compile_model")
+    own_facts = ("feature_fingerprint", "pretrained", "cnn_weights", "initialised_from")
     written = "h5 file for the scores of the fold's test videos"
     samples, writer = ScoreSamples, WriteScores
 
@@ -241,7 +249,7 @@ class Summarization(TrainingTask):
     def take_over(self, settings: Namespace, known: Mapping[str, Any]) -> None:
         """Whether there is text, its fields and its tokenizer, and positions; nothing is pretrained again."""
         settings.model.video.trained_length = known["video"]["trained_length"]
-        settings.model.pretrained = None
+        settings.model.pretrained = settings.model.cnn_weights = None
         _take_tokenizer(settings.data, known["text"])
         settings.data.use_text = known["summarizer"]["text_guidance"]
         settings.data.title_as_query = known["title_as_query"]
@@ -258,7 +266,7 @@ class Refinement(TrainingTask):
     module = RefineTask
     data = RefineDataModule
     run = RunSettings(name="refine", monitor="val/loss", mode="min")
-    new_in_fit = ("losses", "optim", "combine", "post", "compile_model")
+    new_in_fit = ("losses", "optim", "combine", "post", "scored_as_given", "compile_model")
     own_facts = ("feature_fingerprint", "unit_length")
     data_facts = {"refiner": ("feature_dim",)}  # noqa: RUF012  as in the base
     written = "h5 file for the scores of the fold's test videos"

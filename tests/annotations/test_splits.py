@@ -44,6 +44,16 @@ STYLES: dict[str, tuple[str, Any]] = {
         "s.json",
         [{"train": ["Air Force One", "Base_jumping", "Bike Polo"], "test": ["Eiffel Tower.mp4", "jumps"]}],
     ),
+    "text, a dict a line": ("SumMe_splits.txt", f"{FIRST}\n"),
+    "text, JSON": ("s.txt", json.dumps(FIRST)),
+    "text, a list a line": (
+        "s.txt",
+        "split 1\ntrain_keys: [video_1, video_2,\n  video_3]\ntest_keys: ['video_4', \"video_5\"]\n",
+    ),
+    "text, names": (
+        "s.txt",
+        "train_keys = ['Air Force One', 'Base_jumping', 'Bike Polo']\ntest_keys = ['Eiffel Tower.mp4', 'jumps']\n",
+    ),
     "yaml": (
         "s.yml",
         "- train_keys:\n"
@@ -271,3 +281,24 @@ def test_the_published_files(file: str, name: str, count: int, tested: int, sett
 def test_no_folds_are_no_splits() -> None:
     with pytest.raises(DatasetError, match="at least one fold"):
         Splits(())
+
+
+@pytest.mark.parametrize("between", ["\n", ", ", "\n\nsplit 2\n"])
+def test_a_list_that_repeats_begins_a_fold(between: str, tmp_path: Path) -> None:
+    second = {"test_keys": ["video_1"], "train_keys": ["video_2", "video_5"]}
+    splits = read_splits(_written(tmp_path / "s.txt", f"{FIRST}{between}{second}"))
+    assert [[ref.key for ref in fold.test] for fold in splits.folds] == [["video_4", "video_5"], ["video_1"]]
+    assert [ref.key for ref in splits.folds[1].train] == ["video_2", "video_5"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("video_1 video_2", "expected a JSON or YAML list"),
+        ("train_keys: [video_1]", "expected 'test_keys', found 'train_keys'"),
+        ("train_keys: [video_1]\ntest_keys: [video_1]", "'video_1' in both train and test"),
+    ],
+)
+def test_text_without_folds_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=message):
+        read_splits(_written(tmp_path / "s.txt", text))

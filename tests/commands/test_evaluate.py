@@ -124,7 +124,7 @@ def test_every_baseline_under_every_protocol(baseline: str, protocol: str, summe
     flags = ["--baseline", baseline, "--protocol", protocol, "--draws", "3", "--out", out]
     assert _evaluate(summe, *flags) == 0
     document = _strict(out)
-    own = set() if protocol in CORRELATIONS else {"average_precision"}
+    own = {"average_precision"} if PROTOCOLS[protocol].figure == "precision" else set()
     assert set(document) == ENTRY | ONCE | own
     assert document["method"] == baseline
     assert document["protocol"] == protocol

@@ -98,12 +98,12 @@ def test_a_published_row(row: str, material: Path, shared_data: Path, tmp_path: 
     assert coverage["split_setting"] == setting
     assert ("tested_more_than_once" in coverage) == (setting == "augmented")
     assert len(found.folds) == (1 if setting == "transfer" else 5)
-    ours, baselines = found.results["per-user"], found.evaluation.baselines
+    ours, baselines = found.results["per-user-frames"], found.evaluation.baselines
     assert abs(ours.spreads["kendall_tau"].mean) < 0.05
-    assert abs(baselines["random"]["per-user"].spreads["kendall_tau"].mean) < 0.02
-    assert baselines["human"]["per-user"].spreads["kendall_tau"].mean > 0.15
+    assert abs(baselines["random"]["per-user-frames"].spreads["kendall_tau"].mean) < 0.02
+    assert baselines["human"]["per-user-frames"].spreads["kendall_tau"].mean > 0.15
     if dataset == "summe":
-        random = baselines["random"]["per-user"].spreads["f_score_max"].mean
+        random = baselines["random"]["per-user-frames"].spreads["f_score_max"].mean
         assert abs(ours.spreads["f_score_max"].mean - random) < 0.1
     settings = ours.settings
     assert settings["checkpoint_rule"] == "val"

@@ -87,6 +87,22 @@ def test_the_folder(done: CrossValidation) -> None:
     assert facts.fingerprint.backbone == "drawn"
 
 
+def test_the_scores_of_every_epoch_of_tested_videos(config: Path, tmp_path: Path) -> None:
+    """Kept beside those of the chosen epoch, and the same as these there."""
+    words = ["--run.epoch_scores", "true"]
+    made = cross_validate(
+        config, tmp_path / "out", overrides=words, seeds=1, checkpoint_rule="best-test", with_ridge=False
+    )
+    for record in made.folds:
+        folder = tmp_path / "out" / "seed_0" / f"fold_{record.fold}"
+        files = sorted((folder / "epoch_scores").iterdir())
+        assert [path.name for path in files] == ["epoch_000.h5", "epoch_001.h5"]
+        chosen, kept = read_scores(files[record.chosen.epoch]), read_scores(folder / "scores.h5")
+        assert set(chosen) == set(kept) == {name.rpartition("/")[2] for name in record.test}
+        for key, scored in chosen.items():
+            np.testing.assert_allclose(scored.scores, kept[key].scores, atol=1e-6)
+
+
 def test_the_last_epoch_is_taken_by_default(done: CrossValidation) -> None:
     for record in done.folds:
         assert (record.chosen.rule, record.chosen.epoch, record.val) == ("last", 1, ())

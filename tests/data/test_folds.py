@@ -311,3 +311,30 @@ def test_without_a_fold_all_videos_are_trained_on(tmp_path: Path) -> None:
     alone = write_annotated(tmp_path / "alone.h5", 1, name="alone")
     with pytest.raises(DatasetError, match="expected two videos or more"):
         SummarizeDataModule(str(alone), fold=None).fold_videos  # noqa: B018
+
+
+def test_a_canonical_file_with_the_other_sets(real: dict[str, Path], shared_data: Path) -> None:
+    stores, path = stores_of(real, "tvsum"), shared_data / "splits" / "tvsum_splits.json"
+    canonical = split_of(stores, path, setting="canonical", seed=0)
+    others = {f"{store.name}/{key}" for store in stores.others for key in store}
+    assert len(others) == 25 + 50 + 50
+    for setting in ("augmented", "transfer"):
+        found = split_of(stores, path, setting=setting, seed=0)
+        assert found.setting == setting
+        assert found.sha256 == canonical.sha256
+        for fold, plain in zip(found.folds, canonical.folds, strict=True):
+            assert fold.test == plain.test
+            own = set(map(str, plain.train)) if setting == "augmented" else set()
+            assert set(map(str, fold.train)) == own | others
+            assert len(fold.train) == len(own) + len(others)
+
+
+def test_a_setting_that_a_split_file_cannot_have(real: dict[str, Path], shared_data: Path) -> None:
+    path = shared_data / "splits" / "tvsum_trans_splits.json"
+    with pytest.raises(
+        ValueError, match=r"data\.setting augmented: tvsum_trans_splits\.json is transfer; give a canonical"
+    ):
+        split_of(stores_of(real, "tvsum"), path, setting="augmented", seed=0)
+    with pytest.raises(ValueError, match=r"name at least one in data\.others"):
+        split_of(Stores(real["tvsum"]), path.with_name("tvsum_splits.json"), setting="augmented", seed=0)
+    assert split_of(stores_of(real, "tvsum"), path, setting="transfer", seed=0).setting == "transfer"

@@ -56,9 +56,10 @@ def test_that_rows_get_unit_length(tmp_path: Path) -> None:
     card = sections(model_card(tiny_refined(unit_length=True).save_pretrained(tmp_path)))
     assert "L2-normalised by the network itself" in card["Scores"]
     assert "| rows of features | L2-normalised first |" in card["Settings"]
-    card = sections(model_card(tiny_refined()))
-    assert "L2-normalised by the network itself" not in card["Scores"]
-    assert "| rows of features | as they are given |" in card["Settings"]
+    for task in (tiny_refined(), tiny_refined(unit_length=True, scored_as_given=True)):
+        card = sections(model_card(task))
+        assert "L2-normalised by the network itself" not in card["Scores"]
+        assert "| rows of features | as they are given |" in card["Settings"]
 
 
 @pytest.mark.parametrize("uniqueness", [True, False])

@@ -27,7 +27,7 @@ from sspvs.table.text import TextSettings
 from sspvs.tasks.summarize import SummarizeTask
 from sspvs.types import Fingerprint
 
-HEADS = ("progressive", "linear", "attention", "csta")
+HEADS = ("progressive", "linear", "attention", "csta-small")
 GUIDANCES = ("none", "added", "gate", "cross-attention")
 WIDTH = 24
 BERT = {"model_type": "bert", "vocab_size": 60, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
@@ -208,6 +208,12 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
         task.model.head.stages[1].bias.fill_(torch.nan)
     with pytest.raises(ExportError, match="no numbers"):
         export_onnx(task, tmp_path / "m.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_head_that_scores_each_video_by_itself_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"the head csta\(cnn='resnet18'\) scores each video by itself"):
+        export_onnx(task_of("csta(cnn='resnet18')"), tmp_path / "m.onnx")
     assert not list(tmp_path.iterdir())
 
 

@@ -13,7 +13,7 @@ from sspvs.models.text_towers import SmallTextEncoder
 from sspvs.models.video_encoder import VideoEncoder
 
 DIM, WORDS = 16, 40
-HEADS = ("progressive", "linear", "attention", "csta")
+HEADS = ("progressive", "linear", "attention", "csta-small")
 GUIDANCES = ("none", "added", "gate", "cross-attention")
 
 

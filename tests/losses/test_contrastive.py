@@ -84,8 +84,8 @@ def plain_uniformity(refined):
     ]
 
 
-def plain_segments(refined, segments):
-    z = [unit(row) for row in refined]
+def plain_segments(refined, segments, means="unit"):
+    z = [unit(row) if means == "unit" else list(row.double()) for row in refined]
     number = min(segments, len(z))
     parts = [[z[r] for r in range(len(z)) if r * number // len(z) == part] for part in range(number)]
     means = [[sum(column) / len(part) for column in zip(*part, strict=True)] for part in parts]
@@ -111,8 +111,12 @@ def mean_of_means(clips):
     return sum(sum(clip) / len(clip) for clip in clips) / len(clips)
 
 
-def all_segments(refined, mask, number):
-    return [part for clip in clips_of(refined, mask) for part in plain_segments(clip, number)]
+def all_segments(refined, mask, number, means="unit"):
+    return [part for clip in clips_of(refined, mask) for part in plain_segments(clip, number, means)]
+
+
+def mean_commonness(x, m, means):
+    return clip_mean(commonness(x, m, *gather_texts(*video_segments(x, m, segments=3, means=means))), m)
 
 
 TERMS = {
@@ -127,8 +131,12 @@ TERMS = {
         lambda x, raw, m: [plain_uniformity(a) for a in clips_of(x, m)],
     ),
     "commonness": (
-        lambda x, raw, m: clip_mean(commonness(x, m, *gather_texts(*video_segments(x, m, segments=3))), m),
+        lambda x, raw, m: mean_commonness(x, m, "unit"),
         lambda x, raw, m: [plain_commonness(a, all_segments(x, m, 3)) for a in clips_of(x, m)],
+    ),
+    "commonness of raw means": (
+        lambda x, raw, m: mean_commonness(x, m, "raw"),
+        lambda x, raw, m: [plain_commonness(a, all_segments(x, m, 3, "raw")) for a in clips_of(x, m)],
     ),
 }  # fmt: skip
 
@@ -191,13 +199,14 @@ def test_a_frame_is_its_own_neighbour_also_among_equal_frames() -> None:
 
 @pytest.mark.parametrize("segments", [1, 4, 20])
 @pytest.mark.parametrize("lengths", [(13, 7, 1), (40, 0)])
-def test_segments_equal_the_loop(segments: int, lengths: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("means", ["unit", "raw"])
+def test_segments_equal_the_loop(segments: int, lengths: tuple[int, ...], means: str) -> None:
     refined, _, mask = drawn(5, lengths)
-    found, valid = video_segments(refined, mask, segments=segments)
+    found, valid = video_segments(refined, mask, segments=segments, means=means)
     assert found.shape == (len(lengths), segments, 4)
     assert valid.sum(dim=1).tolist() == [min(segments, length) for length in lengths]
     assert not found[~valid].any()
-    expected = all_segments(refined.detach(), mask, segments)
+    expected = all_segments(refined.detach(), mask, segments, means)
     torch.testing.assert_close(found[valid].detach(), torch.tensor(expected, dtype=torch.float64), **EXACT)
 
 
@@ -208,6 +217,9 @@ def test_a_clip_of_200_has_20_segments_of_10() -> None:
     means = torch.nn.functional.normalize(unit_rows.unflatten(1, (20, 10)).mean(dim=2), dim=-1)
     torch.testing.assert_close(found, means, **EXACT)
     assert valid.all()
+    raw = torch.nn.functional.normalize(refined.unflatten(1, (20, 10)).mean(dim=2), dim=-1)
+    torch.testing.assert_close(video_segments(refined, mask, means="raw")[0], raw, **EXACT)
+    assert (raw - means).abs().max() > 0.01
 
 
 def test_commonness_is_with_the_segments_of_all_clips() -> None:
@@ -227,7 +239,9 @@ def in_blocks(name: str, refined, raw, mask, max_elements: int):
         return alignment(refined, raw, mask, neighbour_fraction=0.3, reduction="none", max_elements=max_elements)
     if name == "uniformity":
         return uniformity(refined, mask, reduction="none", max_elements=max_elements)
-    return commonness(refined, mask, *video_segments(refined, mask, segments=3), max_elements=max_elements)
+    means = "raw" if "raw" in name else "unit"
+    parts = video_segments(refined, mask, segments=3, means=means)
+    return commonness(refined, mask, *parts, max_elements=max_elements)
 
 
 @pytest.mark.parametrize("name", TERMS)
@@ -328,7 +342,7 @@ def test_a_masked_batch_is_the_clips_alone(name: str) -> None:
     kept = [torch.stack(clips_of(values, mask)) for values in (refined.detach(), raw)]
     whole = torch.ones(2, 9, dtype=torch.bool)
     torch.testing.assert_close(ours(refined, raw, mask).detach(), ours(*kept, whole), **EXACT)
-    if name != "commonness":
+    if "commonness" not in name:
         alone = [ours(kept[0][row : row + 1], kept[1][row : row + 1], whole[:1]) for row in range(2)]
         torch.testing.assert_close(ours(refined, raw, mask).detach(), sum(alone) / 2, **EXACT)
 

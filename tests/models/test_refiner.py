@@ -34,6 +34,14 @@ def test_rows_of_any_length_where_it_was_trained_on_unit_length() -> None:
     for length in (1.0, 17.0):
         for found, known in zip(model(length * frames, mask), expected, strict=True):
             torch.testing.assert_close(found, known, atol=1e-5, rtol=0)
+    long = model(17 * frames, mask)
+    model.scored_as_given = True
+    assert (model(17 * frames, mask).features - long.features).abs().max() > 0.01
+    model.unit_length = False
+    as_they_are = model(17 * frames, mask).features
+    model.unit_length = True
+    torch.testing.assert_close(model(17 * frames, mask).features, as_they_are)
+    torch.testing.assert_close(model.train()(17 * frames, mask).features, long.features)  # nothing is dropped here
 
 
 def clips(seed: int = 0, lengths: tuple[int, ...] = (9, 5, 1)) -> tuple[torch.Tensor, torch.Tensor]:
@@ -96,8 +104,9 @@ def test_published_sizes() -> None:
     model = Refiner()
     e, inner, hidden = 256, 64, 512
     layer = 4 * e * inner + (e * hidden + hidden) + (hidden * e + e) + 4 * e
-    head = layer + (e * 128 + 128) + (128 + 1)
-    assert sum(p.numel() for p in model.parameters()) == (1024 * e + e) + 2 * e + 4 * layer + head
+    for width, sized in ((128, model), (256, Refiner(RefinerSettings(uniqueness_dim=256)))):
+        head = layer + (e * width + width) + (width + 1)
+        assert sum(p.numel() for p in sized.parameters()) == (1024 * e + e) + 2 * e + 4 * layer + head
     assert len(model.layers) == 4
     eight = Refiner(RefinerSettings(num_heads=8)).layers[0].attention
     assert eight.in_projection.weight.shape == (3 * 8 * 64, 256)
@@ -105,6 +114,35 @@ def test_published_sizes() -> None:
     assert all(layer.attention.in_projection.bias is None for layer in model.layers)
     assert all(layer.attention.out_projection.bias is None for layer in model.layers)
     assert {m.eps for m in model.modules() if isinstance(m, torch.nn.LayerNorm)} == {1e-6}
+
+
+def test_dropout_of_the_attention_weights_acts_in_training_and_there_alone() -> None:
+    model, (frames, mask) = tiny(attention_dropout=0.4), clips(lengths=(9, 9))
+    plain_features = torch.stack([plain(model, row)[0] for row in frames])
+    torch.testing.assert_close(model(frames, mask).features.double(), plain_features, atol=2e-6, rtol=1e-5)
+    torch.manual_seed(0)
+    trained = [model.train()(frames, mask) for _ in range(2)]
+    for found in (out.features for out in trained):
+        assert (found - plain_features).abs().max() > 0.05
+    assert (trained[0].features - trained[1].features).abs().max() > 0.05
+    assert (trained[0].uniqueness_logits - trained[1].uniqueness_logits).abs().max() > 0.01
+    with torch.no_grad():  # where attention gives nothing, nothing else is dropped
+        for layer in (*model.layers, model.uniqueness_head.layer):
+            layer.attention.out_projection.weight.zero_()
+    assert torch.equal(model.train()(frames, mask).features, model.eval()(frames, mask).features)
+
+
+def test_the_share_of_attention_weights_that_is_dropped() -> None:
+    """Of single frames, whose one weight is 1: dropped, or divided by what is kept."""
+    model = tiny(num_layers=1, attention_dropout=0.1).train()
+    attention = model.layers[0].attention
+    states = torch.randn(4000, 1, 8, generator=torch.Generator().manual_seed(2))
+    mask = torch.ones(4000, 1, dtype=torch.bool)
+    torch.manual_seed(3)
+    found, whole = attention(states, mask), attention.eval()(states, mask)
+    dropped = (found == 0).all(dim=-1)[:, 0]
+    assert 0.08 < float(dropped.float().mean()) < 0.12
+    torch.testing.assert_close(found[~dropped], whole[~dropped] / 0.9)
 
 
 @pytest.mark.parametrize("garbage", [50.0, float("nan"), float("inf")])

@@ -11,7 +11,7 @@ from torch import nn
 
 from sspvs.models.settings import VideoEncoderSettings
 from sspvs.models.summarizer import Summarizer, SummarizerSettings
-from sspvs.models.summarizer_heads import CstaHead
+from sspvs.models.summarizer_heads import SmallCstaHead
 from sspvs.models.text_guidance import Guide
 from sspvs.models.video_encoder import VideoEncoder
 from sspvs.tasks.saved_task import freeze_unused
@@ -170,9 +170,9 @@ def naive_convolution(maps: torch.Tensor, layer: nn.Conv2d) -> torch.Tensor:
     return out
 
 
-def test_csta_against_loops() -> None:
+def test_csta_small_against_loops() -> None:
     torch.manual_seed(4)
-    head = CstaHead(20, channels=4, num_blocks=2).eval()
+    head = SmallCstaHead(20, channels=4, num_blocks=2).eval()
     frames, mask = torch.randn(2, 6, 20), torch.tensor([[True] * 6, [True] * 4 + [False] * 2])
     with torch.no_grad():
         out = head(None, frames, mask, Guide())[:, 0]
@@ -189,8 +189,8 @@ def test_csta_against_loops() -> None:
             torch.testing.assert_close(out[row, : len(x)], head.stages[0](states)[:, 0], atol=1e-5, rtol=1e-5)
 
 
-def test_csta_weights_are_one_on_average_and_none_in_the_padding() -> None:
-    model, given = tiny("csta"), videos()
+def test_csta_small_weights_are_one_on_average_and_none_in_the_padding() -> None:
+    model, given = tiny("csta-small"), videos()
     weights = model.head.attention_map(given.frames, given.frame_mask)
     assert not weights[~given.frame_mask].any()
     means = weights.sum(dim=1) / given.frame_mask.sum(dim=1, keepdim=True)

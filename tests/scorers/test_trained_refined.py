@@ -146,6 +146,14 @@ def test_the_same_scores_whatever_length_the_rows_have_where_it_was_trained_on_u
     units, long = (replace(drawn(60), features=dequantise(stored, unit_length=length)) for length in (True, False))
     knows = load_scorer(saved_refined(tmp_path / "knows", unit_length=True))
     np.testing.assert_allclose(knows.score(long).scores, knows.score(units).scores, atol=1e-5)
+    given = tiny_refined(unit_length=True, scored_as_given=True)
+    as_given = load_scorer(given.save_pretrained(tmp_path / "as_given"))
+    with torch.no_grad():
+        plain = tiny_refined().model(torch.from_numpy(long.features)[None], torch.ones(1, 60, dtype=torch.bool))
+    refined, unique = plain.features[0].numpy(), plain.uniqueness_logits[0].sigmoid().numpy()
+    expected = contrastive_importance(refined, raw=long.features, uniqueness=unique, combine="agh")
+    np.testing.assert_allclose(as_given.score(long).scores, expected.scores, atol=1e-5)
+    assert np.abs(as_given.score(long).scores - as_given.score(units).scores).max() > 0.01
     task = tiny_refined()
     del task.hparams["unit_length"]  # as older ones
     old = load_scorer(task.save_pretrained(tmp_path / "old"))

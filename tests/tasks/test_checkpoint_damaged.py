@@ -253,14 +253,28 @@ def test_a_missing_setting_is_named(name: str, good: dict[str, Path], tmp_path: 
         Checkpoint.open(folder, KINDS).checked()
 
 
-def test_settings_that_older_checkpoints_lack_are_as_by_default(good: dict[str, Path], tmp_path: Path) -> None:
+CAME_LATER = {
+    "summarize": (
+        "title_as_query", "pretrained", "initialised_from", "summarizer.fit_frames", "video.stream_widths",
+        "video.normalise", "video.stream_dropout", "ridge", "optim.projection_lr", "optim.decay_all", "video.start",
+        "text_dropout", "text_fields.padding_counts", "text_fields.cut", "text_fields.whole",
+    ),
+    "refine": (
+        "unit_length", "scored_as_given", "refiner.attention_dropout", "losses.segment_means", "optim.decay_all"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", CAME_LATER)
+def test_settings_that_older_checkpoints_lack_are_as_by_default(
+    kind: str, good: dict[str, Path], tmp_path: Path
+) -> None:
     def older(config: dict[str, Any]) -> None:
-        came_later = ("video.stream_widths", "video.normalise", "video.stream_dropout", "ridge", "optim.projection_lr")
-        for name in ("title_as_query", "pretrained", "initialised_from", "summarizer.fit_frames", *came_later):
+        for name in CAME_LATER[kind]:
             _drop(config["settings"], name)
 
-    settings = Checkpoint.open(changed(good["summarize"], tmp_path / "older", older), KINDS).checked().settings
-    assert settings == Checkpoint.open(good["summarize"], KINDS).checked().settings
+    settings = Checkpoint.open(changed(good[kind], tmp_path / "older", older), KINDS).checked().settings
+    assert settings == Checkpoint.open(good[kind], KINDS).checked().settings
 
 
 TENSORS: dict[str, tuple[Callable[[torch.Tensor], Any], str]] = {

@@ -14,7 +14,7 @@ from helpers.tiny_summarizing import tiny_summarizer, tiny_videos
 from torch import nn
 
 from sspvs.tasks.optim import build_optimizer, learning_rate_factor, parameter_groups
-from sspvs.tasks.settings import OptimSettings
+from sspvs.tasks.settings import OptimSettings, RefineOptimSettings
 
 
 def test_parameter_groups_hold_each_trained_weight_once() -> None:
@@ -61,6 +61,23 @@ def test_decay_reaches_matrices_only() -> None:
     for name, p in task.named_parameters():
         decayed = p.requires_grad and p.ndim > 1 and "text_encoder.embedding" not in name
         torch.testing.assert_close(p.detach(), before[name] * (0.95 if decayed else 1.0))
+
+
+def test_decay_of_everything_is_that_of_plain_adam() -> None:
+    task, twin = tiny_refiner(), tiny_refiner()
+    settings = RefineOptimSettings(lr=0.01, weight_decay=0.1, decay_all=True)
+    (group,) = parameter_groups(task, settings)
+    assert len(group["params"]) == len(list(task.parameters()))
+    optimizers = [build_optimizer([group], settings), torch.optim.Adam(twin.parameters(), lr=0.01, weight_decay=0.1)]
+    for step in range(3):
+        for one, optimizer in zip((task, twin), optimizers, strict=True):
+            optimizer.zero_grad()
+            one.total(one.batch_terms(tiny_clips(step))).backward()
+            optimizer.step()
+    for (name, one), other in zip(task.named_parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(one, other, msg=name)
+    spared = parameter_groups(tiny_refiner(), RefineOptimSettings(weight_decay=0.1))
+    assert {found["weight_decay"] for found in spared} == {0.1, 0.0}
 
 
 def test_schedules() -> None:

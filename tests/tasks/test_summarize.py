@@ -30,7 +30,7 @@ CASES = [
     {"guidance": "cross-attention", "train_text": "all"},
     {"head": "linear"},
     {"head": "attention", "guidance": "added", "train_text": "none"},
-    {"head": "csta", "guidance": "gate"},
+    {"head": "csta-small", "guidance": "gate"},
 ]
 
 

@@ -20,6 +20,7 @@ from helpers.tiny_refined import tiny_refined
 from helpers.tiny_refining import tiny_clips, tiny_refiner
 from helpers.tiny_summarizing import tiny_summarizer
 
+import sspvs
 from sspvs.cli import main
 from sspvs.data.batch import RefineBatch
 from sspvs.scorers import load_scorer
@@ -131,6 +132,70 @@ def test_scores_of_the_tested_videos(run: Path, config: Path, tmp_path: Path) ->
     facts = read_score_facts(out)
     assert facts.scorer == "refine"
     assert facts.settings["checkpoint"].endswith("best.ckpt")
+
+
+@pytest.fixture(scope="module")
+def watched(config: Path) -> Path:
+    """The same training with the scores of every epoch."""
+    words = ["--run.name", "watched", "--run.epoch_scores", "true", "--run.samples", "0"]
+    assert main(["fit", "--config", str(config), *words]) == 0
+    return config.parent / "runs" / "watched" / "version_0"
+
+
+def test_the_scores_of_every_epoch_are_those_that_were_judged(watched: Path, config: Path) -> None:
+    files = sorted((watched / "epoch_scores").iterdir())
+    assert [path.name for path in files] == ["epoch_000.h5", "epoch_001.h5", "epoch_002.h5"]
+    rows = validations(watched)
+    assert len({row["val/kendall_tau"] for row in rows}) > 1
+    dataset = config.parent / "drawn.h5"
+    for number, (path, row) in enumerate(zip(files, rows, strict=True)):
+        found = sspvs.evaluate(dataset, path, allow_missing=True).methods[path.stem]["per-user"]
+        assert len(found.videos) == 2  # those held out
+        assert found.spreads["kendall_tau"].mean == pytest.approx(row["val/kendall_tau"], abs=1e-6)
+        facts = read_score_facts(path)
+        assert (facts.scorer, facts.settings["epoch"], facts.settings["run"]) == ("refine", number, "watched/version_0")
+    scorer = load_scorer(watched / "pretrained" / "last")
+    for key, scored in read_scores(files[-1]).items():
+        np.testing.assert_allclose(scored.scores, scorer.score(read_dataset(dataset).features[key]).scores, atol=1e-5)
+
+
+def test_scores_of_every_epoch_belong_to_what_scores(capsys: pytest.CaptureFixture[str]) -> None:
+    config = CONFIGS.parent / "pretrain" / "smoke.yaml"
+    assert main(["fit", "--config", str(config), "--run.epoch_scores", "true"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: run.epoch_scores")
+    assert said.count("\n") == 1
+
+
+def test_tensorboard_beside_csv(config: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard", reason="the extra 'tensorboard' is not installed")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    assert main(["fit", "--config", str(config), "--run.root", str(tmp_path), "--logger", "tensorboard"]) == 0
+    run = tmp_path / "tiny" / "version_0"
+    events = EventAccumulator(str(run)).Reload()
+    with (run / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for name in ("train/loss", "val/kendall_tau", "val/loss"):
+        expected = [(int(row["step"]), float(row[name])) for row in rows if row[name]]
+        found = [(event.step, event.value) for event in events.Scalars(name)]
+        assert [step for step, _ in found] == [step for step, _ in expected]
+        np.testing.assert_allclose([value for _, value in found], [value for _, value in expected], rtol=1e-5)
+    assert len([tag for tag in events.Tags()["images"] if tag.startswith("val/samples/")]) == 2
+
+
+def test_without_tensorboard_one_line_says_what_to_do(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def absent(*_: object, **__: object) -> None:
+        raise ModuleNotFoundError("neither tensorboard nor tensorboardX")
+
+    monkeypatch.setattr("sspvs.training.run.TensorBoardLogger", absent)
+    assert main(["fit", "--config", str(config), "--run.root", str(tmp_path), "--logger", "tensorboard"]) == 2
+    assert capsys.readouterr().err == (
+        'error: TensorBoard is not installed: pip install "sspvs[tensorboard]", or leave out --logger tensorboard\n'
+    )
+    assert not list(tmp_path.rglob("*.yaml"))
 
 
 def test_a_restart_goes_on_exactly(run: Path, config: Path, tmp_path: Path) -> None:
@@ -312,7 +377,7 @@ def test_a_checkpoint_remembers_that_its_rows_had_unit_length(tmp_path: Path, ca
     small = ["--model.refiner.embed_dim", "16", "--model.refiner.num_layers", "1"]
     words = ["fit", "--config", str(CONFIGS / "youtube8m.yaml"), "--data.features", str(features), *small]
     words += ["--data.num_workers", "0", "--data.batch_size", "2"]
-    words += ["--trainer.accelerator", "cpu", "--run.root", str(tmp_path / "runs")]
+    words += ["--trainer.accelerator", "cpu", "--run.root", str(tmp_path / "runs"), "--model.scored_as_given", "false"]
     assert main([*words, "--trainer.max_epochs", "1"]) == 0
     run = tmp_path / "runs" / "refine_youtube8m" / "version_0"
     for made in (run / "pretrained" / "last", run / "checkpoints" / "last.ckpt"):
@@ -324,6 +389,12 @@ def test_a_checkpoint_remembers_that_its_rows_had_unit_length(tmp_path: Path, ca
     videos = [FrameFeatures("v", length * frames, np.arange(30), 30) for length in (1, 17)]
     first, second = (scorer.score(video).scores for video in videos)
     np.testing.assert_allclose(first, second, atol=1e-5)
+    as_published = ["--ckpt_path", str(run / "pretrained" / "last"), "--run.name", "published"]
+    without = [word for word in words if word not in ("--model.scored_as_given", "false")]
+    assert main([*without, *as_published, "--trainer.max_epochs", "1"]) == 0
+    other = load_scorer(tmp_path / "runs" / "published" / "version_0" / "pretrained" / "last")
+    first, second = (other.score(video).scores for video in videos)
+    assert np.abs(first - second).max() > 0.01
     assert main([*words, "--trainer.max_epochs", "2", "--ckpt_path", str(run / "checkpoints" / "last.ckpt")]) == 0
     assert "unit_length" not in caplog.text
     again = tmp_path / "runs" / "refine_youtube8m" / "version_1" / "pretrained" / "last"

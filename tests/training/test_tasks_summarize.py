@@ -315,7 +315,7 @@ def test_another_head(config: Path, tmp_path: Path) -> None:
     ):
         chosen = ReadConfig("fit", [*own, *more]).settings.model.summarizer
         assert (chosen.head, chosen.num_stages) == expected, more
-    settings = CrossvalSettings((str(config),), tmp_path / "cv", ("--model.summarizer.head", "csta"))
+    settings = CrossvalSettings((str(config),), tmp_path / "cv", ("--model.summarizer.head", "csta-small"))
     assert Plan.read(settings).config["model"]["summarizer"]["num_stages"] == 1
 
 
@@ -324,7 +324,7 @@ MISTAKES = [
     (["--data.val_share", "2"], "val_share"),
     (["--model.summarizer.num_stages", "0"], "num_stages"),
     (["--model.summarizer.head", "linear", "--model.summarizer.num_stages=4"], "linear head has one stage, got num_st"),
-    (["--model.summarizer", "{head: csta, num_stages: 4}"], "csta head has one stage, got num_stages 4"),
+    (["--model.summarizer", "{head: csta-small, num_stages: 4}"], "csta-small head has one stage, got num_stages 4"),
     (["--model.summarizer.text_guidance", "gate", "--model.text.encoder", "small"], "text"),
     (["--model.losses.mse", "0"], "every term is off"),
     (["--model.pretrained", "nowhere"], "nowhere"),

@@ -2,7 +2,7 @@
 
     python tools/bench/summarizer.py                              # step, scoring and two hours
     python tools/bench/summarizer.py --parts step --rounds 5
-    python tools/bench/summarizer.py --parts long --picks 14400 --heads progressive csta
+    python tools/bench/summarizer.py --parts long --picks 14400 --heads progressive csta-small
 
 The reference is the progressive summarizer written plainly from its description with torch's own Transformer, in the
 same process and in turns, so that a busy machine slows both alike; ratios are medians over the rounds. Step: B 4,
@@ -27,7 +27,7 @@ from measure import own_peak_mb
 from torch import Tensor, nn
 
 DIM, STAGES = 1024, 4
-HEADS = ("progressive", "linear", "attention", "csta")
+HEADS = ("progressive", "linear", "attention", "csta-small")
 Run = Callable[[], object]
 
 

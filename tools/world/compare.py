@@ -43,7 +43,7 @@ VARIANTS = {
     "mse alone": Variant("all", {"model.losses.pairwise": "0"}),
     "linear, no text": Variant(None, {HEAD: "linear", STAGES: "1", GUIDANCE: "none"}),
     "attention, no text": Variant(None, {HEAD: "attention", STAGES: "1", GUIDANCE: "none"}),
-    "csta, no text": Variant(None, {HEAD: "csta", STAGES: "1", GUIDANCE: "none"}),
+    "csta-small, no text": Variant(None, {HEAD: "csta-small", STAGES: "1", GUIDANCE: "none"}),
 }
 BASELINES = ("contrastive", "contrastive, A alone", "random", "human", "consensus")
 

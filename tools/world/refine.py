@@ -19,9 +19,16 @@ from pathlib import Path
 from rows import add_arguments, crossval, folder_of, line, make_all, taus
 
 CONFIG = Path(__file__).parents[2] / "configs" / "refine" / "synthetic.yaml"
+_UNTRAINED = {"trainer.max_steps": "1", "model.optim.lr": "1e-30", "data.world_unlabelled": "false"}  # no weight moves
+_PUBLISHED_SIZES = {"embed_dim": "256", "num_layers": "4", "head_dim": "64", "feedforward_dim": "512"}
 VARIANTS: dict[str, dict[str, str]] = {
     "as in the config": {},
     "published weights": {"model.losses.alignment": "1"},
+    "untrained": _UNTRAINED,
+    "untrained, published sizes": {
+        **_UNTRAINED,
+        **{f"model.refiner.{name}": size for name, size in _PUBLISHED_SIZES.items()},
+    },
     "without unlabelled videos": {"data.world_unlabelled": "false", "trainer.max_epochs": "40"},
 }
 """What each refinement sets."""
