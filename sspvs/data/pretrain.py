@@ -17,12 +17,12 @@ from sspvs.data.batch import PretrainBatch, Text, pad_rows, stack_tokens
 from sspvs.data.drawing import MaskSettings
 from sspvs.data.loader import BatchLoader, ExampleDataset, LengthBuckets, Pick, VideoDataModule, padding_share
 from sspvs.data.pairs import ExtractionSettings, load_pairs, split_pairs, stream_widths_of
+from sspvs.data.texts import load_tokenizer_of
 from sspvs.errors import DatasetError
-from sspvs.formats.sspvs_release import VOCABULARY
-from sspvs.models.tokenizers import Tokenizer, load_tokenizer
+from sspvs.models.tokenizers import Tokenizer
 from sspvs.table import FeatureKind, Video, VideoTable
 from sspvs.table.table import check_alike
-from sspvs.table.text import TextSettings, TokenFields, assemble_tokens
+from sspvs.table.text import TextSettings, assemble_tokens
 from sspvs.types import Fingerprint, FloatArray, IntArray
 from sspvs.world.writing import WorldSource, manifests_of_world
 
@@ -322,12 +322,7 @@ class PretrainDataModule(VideoDataModule[PretrainBatch]):
         items = self._parts[mode if part is None else part]
         if not items:
             raise DatasetError(f"no videos for {mode}; give {mode}, or a val_share above 0")
-        tokenizer = load_tokenizer(self.encoder, download=self.download, vocab_size=self.vocab_size)
-        if tokenizer.vocab_size != VOCABULARY and any(isinstance(item.text, TokenFields) for item in items):
-            raise DatasetError(
-                f"the texts are token ids of BERT's vocabulary, which the text tower '{self.encoder}' does not have; "
-                "take bert-base-uncased or minilm, or a manifest with the texts themselves"
-            )
+        tokenizer = load_tokenizer_of(items, self.encoder, download=self.download, vocab_size=self.vocab_size)
         return PretrainDataset(
             items,
             tokenizer,

@@ -128,7 +128,7 @@ def test_token_ids_are_read_as_text(tmp_path: Path) -> None:
     assert single.facts["query reads"] == "how to cook"
     assert single.facts["description reads"] == "(empty)"
     assert inspect_file(release, "Zz9").detail["query"] == f"{len(TOKENS['query'])} tokens: how to cook"
-    assert inspect_file(release / "train_list.json").kind == "sspvs-list"
+    assert inspect_file(release / "list_file" / "train_list.json").kind == "sspvs-list"
     assert inspect_file(release / "features" / "Zz9.h5").kind == "features"
 
 
