@@ -68,6 +68,11 @@ class TextSettings(Settings):
         return sum(self.lengths) + len(FIELDS) + 1
 
 
+def only_field(text: TextFields | TokenFields, field: str) -> TextFields | TokenFields:
+    """One of the fields, the others empty."""
+    return type(text)(**{field: getattr(text, field)})
+
+
 def tokenize(fields: TextFields | TokenFields, tokenizer: Tokenizer) -> TokenFields:
     """The fields as token ids; those that are already are kept."""
     if isinstance(fields, TokenFields):
