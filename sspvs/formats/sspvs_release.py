@@ -65,7 +65,7 @@ class SspvsRelease(Format):
     def inspect(self, path: Path, found: Inspection) -> None:
         """Read all features and token ids, hold the lists against them, and look at the annotated sets."""
         release = Release(path)
-        if release.ids or release.lists:
+        if release.has_pairs:
             _inspect_pairs(release, found)
         else:
             found.use("pretraining", False, f"no {FEATURES}/ and {TEXTS}/")
@@ -133,7 +133,12 @@ class Release:
         self.features = {path.stem: path for path in sorted((self.root / FEATURES).glob("*.h5"))}
         self.tokens = {path.stem: path for path in sorted((self.root / TEXTS).glob("*.h5"))}
         self.list_paths = {part: self._list_file(name) for part, name in LISTS.items()}
-        self.lists = {part: _read_list(path) for part, path in self.list_paths.items() if path.is_file()}
+        self.lists, self.unreadable = dict[str, list[str]](), dict[str, str]()  # subset -> ids, or what is wrong
+        for part, path in self.list_paths.items():
+            try:
+                self.lists |= {part: _read_list(path)} if path.is_file() else {}
+            except DatasetError as error:
+                self.unreadable[part] = str(error).removeprefix(f"{path}: ")
         self.parts = {key: part for part, keys in self.lists.items() for key in keys}
 
     @cached_property
@@ -148,6 +153,11 @@ class Release:
         return sorted(self.features.keys() | self.tokens.keys())
 
     @property
+    def has_pairs(self) -> bool:
+        """Whether there is any part of what pretraining reads."""
+        return bool(self.ids or self.lists or self.unreadable)
+
+    @property
     def datasets(self) -> list[Path]:
         """The annotated sets that come with it, in `data/` or beside the folders of their token ids."""
         homes = (home for home in (self.folder / "data", self.folder) if any(home.glob(f"*_{TEXTS}")))
@@ -155,7 +165,9 @@ class Release:
 
     def faults(self) -> Iterator[tuple[str, str, str]]:
         """What keeps the lists from being pretrained on: list, id (empty: all of it) and a sentence."""
-        if "train" not in self.lists:
+        for part, sentence in self.unreadable.items():
+            yield LISTS[part], "", sentence
+        if "train" not in self.lists | self.unreadable:
             yield "", "", f"no {self.list_paths['train'].relative_to(self.root)}, which has the ids to train on"
         if not self.features:
             yield "", "", f"no {FEATURES}/ID.h5"
@@ -200,8 +212,7 @@ class Release:
 
 def is_release(folder: Path) -> bool:
     """Whether a folder has any part of the release's layout that pretraining reads."""
-    release = Release(folder)
-    return bool(release.ids or release.lists)
+    return Release(folder).has_pairs
 
 
 def read_release(folder: Path) -> tuple[list[Video], Path]:
@@ -266,7 +277,8 @@ def _inspect_pairs(release: Release, found: Inspection) -> None:
     found.facts["tokens a video, all fields"] = span(tokens)
     for part, path in release.list_paths.items():
         ids = release.lists.get(part)
-        found.facts[str(path.relative_to(release.folder))] = "not there" if ids is None else f"{len(ids)} ids"
+        count = "not there" if ids is None else f"{len(ids)} ids"
+        found.facts[str(path.relative_to(release.folder))] = "damaged" if part in release.unreadable else count
     if len(set(widths)) > 1:
         found.problem(f"features of different widths, {span(widths)}: of more than one backbone")
     for name, key, sentence in release.faults():

@@ -10,11 +10,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from helpers.crossval_material import write_config
 from helpers.official_annotations import read_summe
 from helpers.pair_sets import write_release
 from helpers.summarization_material import write_annotated
 
 from sspvs.cli import main
+from sspvs.crossval.plan import CrossvalSettings, Plan
 from sspvs.data.folds import Stores
 from sspvs.data.pairs import load_pairs
 from sspvs.data.summarize import SummarizeDataModule
@@ -152,9 +154,14 @@ def empty_list(root: Path) -> None:
     (root / "ssl" / "list_file" / "val_list.json").write_text("[]")
 
 
+def broken_list(root: Path) -> None:
+    (root / "ssl" / "list_file" / "train_list.json").write_text('["a",')
+
+
 @pytest.mark.parametrize(
     ("damage", "sentences"),
     [
+        (broken_list, ["train_list.json: cannot read the list"]),
         (no_list, ["no list_file/train_list.json"]),
         (wrong_paths, ["'features/x1.h5': is no id", "'x3': no features/ file", "'x3': no info_embed/ file"]),
         (no_texts, ["no texts: neither info_embed/ID.h5 nor list_file/info_preprocessed.json"]),
@@ -233,3 +240,13 @@ def test_wrong_texts_get_one_line(release: Path) -> None:
 def test_a_folder_as_dataset_names_the_files_in_it(release: Path) -> None:
     with pytest.raises(DatasetError, match=r"found a folder; name one of those in it: data/summe.h5, data/tvsum.h5"):
         read_dataset(release)
+
+
+def test_a_cross_validation_is_of_the_token_ids_in_the_folder(tmp_path: Path) -> None:
+    """The same command on other texts is another experiment, which goes on in no folder of this one."""
+    (tmp_path / "tokens").mkdir()
+    config, digests = write_config(tmp_path, data__texts=str(tmp_path / "tokens")), set()
+    for query in ([2100], [2200]):
+        write_tokens(tmp_path / "tokens" / "video_1.h5", query)
+        digests.add(Plan.read(CrossvalSettings((str(config),), tmp_path / "out")).digest)
+    assert len(digests) == 2
