@@ -95,6 +95,10 @@ def test_the_published_settings(tmp_path: Path) -> None:
     assert (optim.name, optim.lr, optim.schedule, optim.weight_decay) == ("adam", 1e-6, "constant", 0)
     assert (hparams["dropout"], video["dropout"], hparams["local_radius"]) == (0.1, 0.1, 4)
     assert (cli.run_settings.monitor, cli.run_settings.mode) == ("val/matching_accuracy", "max")
+    assert (cli.settings.published, cli.settings.seed_everything) == ("sspvs", 12345)
+    assert (data.padding_counts, data.keep_last, data.val_draws, data.text.padding_counts) == (True, True, 8, True)
+    assert cli.settings.trainer.check_val_every_n_epoch == 2
+    assert hparams["video"]["start"] == "released"
 
 
 PUBLISHED = {  # stages, learning rate, batch, repeats, epochs, tokens of category, query and title
@@ -204,9 +208,21 @@ def test_the_published_rows(row: str, material: Path, tmp_path: Path) -> None:
     assert (losses.mse, losses.pairwise, losses.correlation) == (1, 0, 0)
     assert (data.batch_size, data.repeats, data.max_frames) == (batch, repeats, 512)
     if lengths is not None:
-        assert (data.text.category, data.text.query, data.text.title, data.text.description) == (*lengths, 0)
-        assert data.text.pad_fields
+        assert (data.text.category, data.text.query, data.text.title, data.text.description) == (*lengths, None)
+        assert (data.text.pad_fields, data.text.padding_counts, data.text.cut, data.text.whole) == (
+            *(True, True), *("first", True),
+        )  # fmt: skip
         assert data.title_as_query == (dataset == "tvsum")
+    assert cli.settings.published == "sspvs"
+    assert (data.padding_counts, data.targets, data.keep_last, data.val_batch_size) == (True, "window", True, 1)
+    assert (hparams["text_dropout"], hparams["video"]["trained_length"]) == (True, 5000)
+    assert cli.settings.seed_everything == (0 if row == "tvsum_canonical_text" else 12345)
+    # What chooses the epoch on the tested videos (methods, section 6; evaluation, section 4).
+    by_rank = dataset == "summe" and lengths is None
+    reduced = "f_score_max" if dataset == "summe" else "f_score_avg"
+    assert cli.run_settings.best_test == "sspvs"
+    assert cli.run_settings.best_by == ((reduced, "kendall_tau") if by_rank else (reduced,))
+    assert (data.protocol, data.rule) == ("per-user-frames", "sspvs")
 
 
 # Refinement ----------------------------------------------------------------------------------------------------------

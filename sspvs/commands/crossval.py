@@ -32,7 +32,9 @@ def parser() -> argparse.ArgumentParser:
         help="later ones come on top",
     )
     out.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of this experiment")
-    out.add_argument("--seeds", type=int, default=3, metavar="N", help="0 to N - 1 (default: 3)")
+    out.add_argument(
+        "--seeds", type=int, metavar="N", help="0 to N - 1 (default: 3, or the seed of a config that is `published`)"
+    )
     out.add_argument(
         "--checkpoint-rule",
         choices=("val", "last", "best-test"),
@@ -40,8 +42,10 @@ def parser() -> argparse.ArgumentParser:
         "(default of `task: refine`), or best-test, the tested videos, as old tables have it: those figures stand in a "
         "column of their own",
     )
-    out.add_argument("--protocol", choices=protocol_names(), default="per-user", metavar="NAME", help="or all")
-    out.add_argument("--rule", default="default", metavar="NAME", help="of summaries: see `sspvs evaluate`")
+    out.add_argument(
+        "--protocol", choices=protocol_names(), metavar="NAME", help="or all (default: the config's, or per-user)"
+    )
+    out.add_argument("--rule", metavar="NAME", help="of summaries (default: the config's): see `sspvs evaluate`")
     out.add_argument("--published", action="store_true", help="show published results beside, each in its protocol")
     out.add_argument("--report", type=Path, metavar="PAGE.html", help="write a page with the table and plots")
     out.add_argument("--name", help="of the method in the table (default: run.name, or refined A*G*H)")

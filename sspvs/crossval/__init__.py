@@ -4,6 +4,7 @@ running.py       cross_validate(config, out): folds one after the other, or in p
 plan.py          the config read once: folds, tested videos, and what identifies the experiment
 folder.py        finished folds, whole or not there, each with its record; the lock of the folder
 fold_run.py      one fold: train, choose the weights, score the tested videos
+chosen_epoch.py  which epoch `best-test` takes by the rules of published rows
 results.py       finished folds -> figures beside the baselines: a value, a file, several side by side, W&B
 """
 

@@ -1,5 +1,6 @@
 """One fold under one seed: train, choose the weights, score the tested videos; a bar meanwhile, a line when done."""
 
+import math
 import shutil
 import sys
 import time
@@ -14,6 +15,7 @@ from pytorch_lightning.callbacks import Callback, Checkpoint, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
 
 from sspvs.benchmark.result_file import versions
+from sspvs.crossval.chosen_epoch import ChosenEpoch
 from sspvs.crossval.folder import METRICS, PRETRAINED, RECORD, SCORES, WANDB, Chosen, CrossvalFolder, FoldRecord
 from sspvs.crossval.plan import PACKAGES, CrossvalSettings
 from sspvs.data.fold_data import FoldDataModule
@@ -146,8 +148,10 @@ class _FoldRun(TrainingCLI):
         assert isinstance(writer, WriteScores)
         self.writer = writer
         weights = self.work / "weights"
-        self.best: ModelCheckpoint | None = None
-        if job.settings.rule != "last":
+        self.best: ModelCheckpoint | ChosenEpoch | None = None
+        if job.settings.rule == "best-test" and run.best_test is not None:
+            self.best = ChosenEpoch(weights, run.best_test, run.best_by or ())
+        elif job.settings.rule != "last":
             self.best = ModelCheckpoint(
                 dirpath=weights,
                 filename="best",
@@ -208,10 +212,14 @@ class _FoldRun(TrainingCLI):
         epoch, step, rule = int(facts["epoch"]), int(facts["global_step"]), self.job.settings.rule
         if self.best is None:
             return Chosen(rule, epoch - 1, step, "the last one")  # after training Lightning counts one more
-        monitor, value = self.run_settings.monitor, self.best.best_model_score
-        known = None if value is None or not torch.isfinite(value) else float(value)
         which = "held-out" if rule == "val" else "tested"
         where = f"{len(self.datamodule.fold_videos.val)} {which} videos"
+        if isinstance(self.best, ChosenEpoch):
+            value = self.best.figures[self.best.chosen][0]
+            why = f"{self.best.why} {self.progress.validations} validations on {where}"
+            return Chosen(rule, epoch, step, why, self.best.names[0], value if math.isfinite(value) else None)
+        monitor, score = self.run_settings.monitor, self.best.best_model_score
+        known = None if score is None or not torch.isfinite(score) else float(score)
         word = "highest" if self.run_settings.mode == "max" else "lowest"
         why = f"{word} {monitor} of {self.progress.validations} validations on {where}"
         if known is None:

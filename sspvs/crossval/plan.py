@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -45,12 +45,23 @@ _OURS = {
 }
 """Options of `sspvs fit` that a cross-validation sets itself -> why."""
 _HOW = {
-    "": ("seed_everything", "ckpt_path", "wandb", "wandb_project", "wandb_name", "wandb_group", "task"),
+    "": ("seed_everything", "ckpt_path", "wandb", "wandb_project", "wandb_name", "wandb_group", "task", "published"),
     "run": ("root", "name", "save_every", "samples"),
     "data": ("fold", "seed", "num_workers", "download", "memory_bytes"),
     "trainer": ("logger", "default_root_dir", "log_every_n_steps", "enable_progress_bar", "enable_model_summary"),
 }
 """Settings that decide how it is done and not what comes out, by group; seeds and folds are gone through."""
+_CAME_LATER: Mapping[str, Any] = {
+    "data.padding_counts": False,
+    "data.targets": "video",
+    "data.keep_last": False,
+    "data.text.padding_counts": False,
+    "data.text.cut": "drawn",
+    "data.text.whole": False,
+    "model.text_dropout": False,
+    "model.video.start": "own",
+}
+"""Settings that did not exist yet when folders were made that can be gone on with -> the value that changes nothing."""
 _FILES = {"data": ("dataset", "others", "splits", "texts"), "model": ("pretrained",)}
 """Settings that name files: what counts is what is in them."""
 _ONE_OR_SEVERAL = ("others", "features")  # settings of `data` that name one file or a list of them
@@ -211,6 +222,11 @@ def _identity(config: Mapping[str, Any], rule: str, data: FoldDataModule[Any]) -
         kept[group] |= {name: each_text(kept[group][name], _content) for name in names if name in kept[group]}
     if kept["data"].get(_UNLABELLED):
         kept["data"][_UNLABELLED] = _names_and_sizes(kept["data"][_UNLABELLED])
+    for place, default in _CAME_LATER.items():
+        *groups, last = place.split(".")
+        inside = reduce(lambda group, name: group.get(name) or {}, groups, kept)
+        if inside.get(last) == default:
+            del inside[last]
     config = _stated(each_text(kept, _without_place))
     return {"config": config, "checkpoint_rule": rule, "split": data.split.sha256, "folds": data.n_folds}
 

@@ -22,6 +22,7 @@ from sspvs.crossval.folder import RESULT, CrossvalFolder, FoldRecord
 from sspvs.crossval.plan import CrossvalSettings, Keep, Plan, Rule
 from sspvs.crossval.results import CrossValidation, gather, judge_of, log_summary
 from sspvs.data.fold_data import FoldDataModule
+from sspvs.evaluation.protocol import DEFAULT_PROTOCOL
 from sspvs.machine import environment
 from sspvs.training.run import WandbMode
 from sspvs.training.signals import quieten
@@ -36,12 +37,12 @@ def cross_validate(
     out: str | os.PathLike[str],
     *,
     overrides: Iterable[str] = (),
-    seeds: int | Sequence[int] = 3,
+    seeds: int | Sequence[int] | None = None,
     checkpoint_rule: Rule | None = None,
     jobs: int | None = None,
     devices: Sequence[int] = (),
-    protocol: str = "per-user",
-    rule: str = "default",
+    protocol: str | None = None,
+    rule: str | None = None,
     keep: Keep = "chosen",
     name: str | None = None,
     wandb: WandbMode = "off",
@@ -57,13 +58,13 @@ def cross_validate(
             interrupted, by whatever; other settings in the same folder are refused once a fold is finished.
         overrides: Words as on the command line, such as `["--model.optim.lr", "1e-4"]`. `{fold}` in a word becomes the
             number of the fold: `["--model.pretrained", "pretrained/fold_{fold}"]`.
-        seeds: How many, from 0; or which.
+        seeds: How many, from 0; or which. None: 3, or of a config with `published` its own `seed_everything`.
         checkpoint_rule: `val`, `last` or `best-test`: what chooses the weights of a fold; `CrossvalSettings` explains.
             None: `val`, of refined features `last`.
         jobs: Processes that make folds; None: one a device, or this one alone.
         devices: GPUs for them, by number.
-        protocol: What rank correlations are computed under, or `all`.
-        rule: How scores become summaries, for F1: a name of `RULES`, such as `sspvs`.
+        protocol: What rank correlations are computed under, or `all`; None: the config's `data.protocol`.
+        rule: How scores become summaries, for F1: a name of `RULES`, such as `sspvs`; None: the config's `data.rule`.
         keep: `chosen`: keep the weights of the first seed's folds as checkpoint folders. `none`: only scores.
         name: What the method is called in tables; None: the config's `run.name`, of refined features the combination
             of terms, such as `refined A*G*H`.
@@ -87,7 +88,7 @@ def cross_validate(
         >>> len(result.folds)
         3
     """
-    how = EvaluationSettings(protocol=protocol, rule=rule)
+    how = EvaluationSettings(protocol or DEFAULT_PROTOCOL, rule or "default")
     if isinstance(seeds, int) and seeds < 1:
         raise ValueError(f"seeds must be one or more, got {seeds}")
     configs = tuple(os.fspath(one) for one in ([config] if isinstance(config, (str, os.PathLike)) else config))
@@ -96,7 +97,7 @@ def cross_validate(
         configs=configs,
         out=Path(out),
         overrides=words,
-        seeds=tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds),
+        seeds=tuple(range(3 if seeds is None else seeds)) if not isinstance(seeds, Sequence) else tuple(seeds),
         rule=checkpoint_rule or chosen_task([*(f"--config={one}" for one in configs), *words]).rule,
         jobs=max(1, len(devices)) if jobs is None else jobs,
         devices=tuple(devices),
@@ -107,6 +108,9 @@ def cross_validate(
     )
     quieten()
     plan = Plan.read(settings)
+    how = replace(how, protocol=protocol or plan.data.protocol or how.protocol, rule=rule or plan.data.rule or how.rule)
+    if seeds is None and plan.config.get("published"):
+        settings = replace(settings, seeds=(int(plan.config["seed_everything"]),))
     _refuse_missing_devices(plan, devices)
     name = plan.name if name is None else name
     if name in get_args(Baseline):

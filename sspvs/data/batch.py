@@ -39,7 +39,7 @@ class SummarizeBatch(NamedTuple):
 
     frames: Tensor  # (B, T, D) float32 features, zeros where there is no frame
     frame_mask: Tensor  # (B, T) bool, True = a frame of the video
-    target: Tensor  # (B, T) float32 importance, min-max normalised over the whole video to [0, 1]; zeros in the padding
+    target: Tensor  # (B, T) float32 importance, in [0, 1] unless it is raw (`data.targets`); zeros in the padding
     ids: tuple[str, ...]  # the videos, as `dataset/key`
     tokens: Tensor | None = None  # (B, L) int64 token ids; None without text
     token_mask: Tensor | None = None  # (B, L) bool, True = a token, False = padding; None likewise
@@ -64,6 +64,13 @@ def pad_rows(rows: Sequence[FloatArray | IntArray], dtype: torch.dtype = torch.f
         filled[number, : len(row)] = row
         mask[number, : len(row)] = True
     return padded, mask
+
+
+def filled_up(rows: FloatArray, length: int) -> FloatArray:
+    """(length, ...) rows, zeros after those of a shorter video."""
+    if len(rows) == length:
+        return rows
+    return np.concatenate([rows, np.zeros((length - len(rows), *rows.shape[1:]), rows.dtype)])
 
 
 def stack_tokens(texts: Sequence[Text]) -> tuple[Tensor, Tensor]:

@@ -16,6 +16,7 @@ from sspvs.table.text import TextFields, TokenFields
 from sspvs.types import IntArray
 
 NO_PARTNER = -1
+_DRAW = " (draw "
 Short = Literal["stretch", "mask"]
 
 
@@ -37,6 +38,16 @@ def item_generator(seed: int, name: str, draw: int | None) -> np.random.Generato
     """The generator of one video in one draw (epoch, times repeats); None: validation, the same in every epoch."""
     digest = int.from_bytes(hashlib.blake2b(name.encode("utf-8", "replace"), digest_size=8).digest(), "little")
     return np.random.default_rng([seed, 0 if draw is None else draw + 1, digest])
+
+
+def draw_name(name: str, number: int) -> str:
+    """What one of several draws of a video in a pass is called; the first, number 0, has the video's own name."""
+    return f"{name}{_DRAW}{number + 1})" if number else name
+
+
+def is_first_draw(name: str) -> bool:
+    """Whether `draw_name` called the first draw of a video so."""
+    return _DRAW not in name
 
 
 def draw_crop(n_frames: int, most: int | None, generator: np.random.Generator) -> tuple[int, int]:

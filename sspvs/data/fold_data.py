@@ -37,6 +37,7 @@ from sspvs.evaluation.protocol import DEFAULT_PROTOCOL, PROTOCOLS
 from sspvs.evaluation.rank_correlation import mean_of_defined
 from sspvs.evaluation.requirements import consensus_scores
 from sspvs.evaluation.results import METRICS
+from sspvs.evaluation.summary_rule import rule_named
 from sspvs.table import DatasetStore, FeatureMemory, FeatureStream, StreamReader, Video, VideoTable
 from sspvs.table.streams import FEATURES, dataset_name, short_name, union
 from sspvs.table.table import check_alike, check_lengths, filled, with_facts
@@ -47,22 +48,32 @@ from sspvs.world.writing import WorldDataset, WorldSource, dataset_of_world
 logger = logging.getLogger(__name__)
 Batch = TypeVar("Batch")
 Part: TypeAlias = Literal["train", "val", "test"]
+Targets = Literal["video", "window", "raw"]
+"""What importance is learned: min-max normalised over the whole `video` or over the `window` that is trained on, or
+the `raw` numbers."""
 _FALLBACK = "mean-annotator"
 _SAME = 1e-6  # of the largest score: what float32 means of equal scores may differ by
 _MANY = 500  # videos that take long enough for a progress bar
 
 
 def importance_target(annotations: Annotations) -> FloatArray:
-    """(T,) float32 importance, 0 at the least and 1 at the most important pick: `gtscore`, min-max normalised.
+    """(T,) float32 importance, 0 at the least and 1 at the most important pick: see `importance_of`."""
+    return min_max(importance_of(annotations))
 
-    Without gtscore: the mean of the users' scores, else of their summaries. Scores that are all the same give zeros.
-    """
+
+def importance_of(annotations: Annotations) -> FloatArray:
+    """(T,) `gtscore` as it is; without it the mean of the users' scores, else of their summaries."""
     scores = consensus_scores(annotations)
     if scores is None:
         raise DatasetError(
             f"{annotations.video_name} ({annotations.key}): expected gtscore, user_scores or user_summary, found none; "
             "add annotations of it (`sspvs data build`), or take the video out of the split"
         )
+    return np.asarray(scores, np.float64)
+
+
+def min_max(scores: FloatArray) -> FloatArray:
+    """(T,) float32 scores from 0 to 1; zeros where they are all the same."""
     exact = np.asarray(scores, np.float64)
     low, high = float(exact.min()), float(exact.max())
     if high - low <= _SAME * max(abs(low), abs(high)):
@@ -78,6 +89,8 @@ def survey_fold(
     texts: Mapping[str, TextFields | TokenFields] | None = None,
     title_as_query: bool = False,
     streams: Sequence[str] | None = None,
+    *,
+    raw_targets: bool = False,
 ) -> VideoTable:
     """The table of annotated videos `dataset/key` with targets and `streams` of features; None: all that there are."""
     names = streams_of(stores, streams)
@@ -88,7 +101,7 @@ def survey_fold(
         store, key = _place(name, stores)
         try:
             known = store[key]
-            target = importance_target(known)
+            target = importance_of(known) if raw_targets else importance_target(known)
             own = {*store.features.stream_names(key), names[0]}
             found = tuple(with_facts(FeatureStream(store.path, key, name=one), reader) for one in names if one in own)
             if found[0].n_picks != len(target):
@@ -169,24 +182,29 @@ def _place(video: str, stores: Stores) -> tuple[DatasetStore, str]:
     return stores[name], key
 
 
-def judge(annotations: Mapping[str, Annotations], scores: Mapping[str, FloatArray]) -> dict[str, float]:
+def judge(
+    annotations: Mapping[str, Annotations],
+    scores: Mapping[str, FloatArray],
+    protocol: str = DEFAULT_PROTOCOL,
+    rule: str = "default",
+) -> dict[str, float]:
     """Mean `kendall_tau`, `spearman_rho`, `f_score_avg` and `f_score_max` of (T,) finite scores, by video id.
 
-    Correlations are under `per-user`, or all against the mean annotator where one video lacks single users. F1 is of
-    15 % summaries, and missing where no video has users' summaries and shots. An undefined value (constant scores) is
-    left out of its mean, which is NaN when all are.
+    Correlations are under a protocol, or all against the mean annotator where one video lacks what it needs. F1 is of
+    summaries by a rule of `RULES`, and missing where no video has users' summaries and shots. An undefined value
+    (constant scores) is left out of its mean, which is NaN when all are.
     """
     unknown = [name for name in scores if name not in annotations]
     if unknown:
         raise ValueError(f"scores of {unknown[0]}, which is not among the {len(annotations)} videos that are judged")
     if not scores:
         return {}
-    judged, protocol = {name: annotations[name] for name in scores}, PROTOCOLS[DEFAULT_PROTOCOL]
-    if any(unavailable(protocol, video) is not None for video in judged.values()):
-        protocol = PROTOCOLS[_FALLBACK]
+    judged, under = {name: annotations[name] for name in scores}, PROTOCOLS[protocol]
+    if any(unavailable(under, video) is not None for video in judged.values()):
+        under = PROTOCOLS[_FALLBACK]
         judged = {name: replace(video, gtscore=consensus_scores(video)) for name, video in judged.items()}
     predictions = {name: Prediction.of(scores[name], video) for name, video in judged.items()}
-    result = evaluate(judged, predictions, method="", protocols=[protocol])[protocol.name]
+    result = evaluate(judged, predictions, method="", protocols=[under], rule=rule_named(rule))[under.name]
     has_summaries = not np.isnan(result.values("f_score_avg")).all()
     names = [name for name in METRICS if has_summaries or not name.startswith("f_score")]
     return {name: mean_of_defined(result.values(name)) for name in names}
@@ -219,8 +237,14 @@ class FoldDataModule(VideoDataModule[Batch]):
         num_workers: int,
         world: WorldSource | None,
         streams: Sequence[str] | None = None,
+        protocol: str | None = None,
+        rule: str | None = None,
     ) -> None:
         super().__init__()
+        if protocol is not None and protocol not in PROTOCOLS:
+            raise ValueError(f"data.protocol must be null or one of {', '.join(PROTOCOLS)}, got {protocol!r}")
+        rule_named(rule or "default")
+        self.protocol, self.rule = protocol, rule
         if streams is not None and (not streams or len({*map(dataset_name, streams)}) < len(streams)):
             raise ValueError(f"streams names each stream of features once, got {streams}; null takes all")
         if not 0 < val_share < 1:
@@ -296,7 +320,8 @@ class FoldDataModule(VideoDataModule[Batch]):
 
     def judge(self, scores: Mapping[str, FloatArray]) -> dict[str, float]:
         """The figures of scores of validated or tested videos; none without annotated videos. See `judge`."""
-        return judge(self.annotations, scores) if self.paths else {}
+        how = (self.protocol or DEFAULT_PROTOCOL, self.rule or "default")
+        return judge(self.annotations, scores, *how) if self.paths else {}
 
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002
         """Look at the fold's videos, once."""

@@ -74,8 +74,9 @@ class LengthBuckets(DistributedSampler[list[Pick]]):
 
     A `DistributedSampler`, so that Lightning leaves it in its place and sets its epoch. Training shuffles the items (of
     shards: the shards, then neighbours) and sorts each window of `bucket_batches` batches by length; those that do not
-    fill a last batch are left out. Otherwise all go by length, each once; a rank that comes out short repeats a batch.
-    `batch_size` is of one rank; fewer items than one batch of all ranks are a ValueError.
+    fill a last batch are left out, or with `keep_last` make a smaller one, of the first picks again where ranks come
+    out short. Otherwise all go by length, `repeats` times; a rank that comes out short repeats a batch. `batch_size` is
+    of one rank; fewer items than one batch of all ranks are a ValueError, unless `keep_last`.
     """
 
     def __init__(
@@ -89,13 +90,14 @@ class LengthBuckets(DistributedSampler[list[Pick]]):
         bucket_batches: int = 16,
         shards: IntArray | None = None,
         resample: bool = False,
+        keep_last: bool = False,
         world_size: int = 1,
         rank: int = 0,
     ) -> None:
         # `DistributedSampler.__init__` needs a process group; it keeps nothing that is needed here.
         self.lengths = np.asarray(lengths, np.int64)
         self.batch_size, self.training, self.seed = batch_size, training, seed
-        self.repeats = repeats if training else 1
+        self.repeats, self.keep_last = repeats, keep_last
         self.bucket_batches, self.shards, self.resample = bucket_batches, shards, resample
         self.num_replicas, self.rank = world_size, rank
         self.epoch, self.start, self._start_epoch = 0, 0, 0
@@ -104,7 +106,7 @@ class LengthBuckets(DistributedSampler[list[Pick]]):
                 "batch_size, repeats, bucket_batches and world_size must be at least 1 and rank below world_size, got "
                 f"{batch_size}, {repeats}, {bucket_batches}, {world_size}, {rank}"
             )
-        if training and len(self.lengths) * self.repeats < batch_size * world_size:
+        if training and not keep_last and len(self.lengths) * repeats < batch_size * world_size:
             raise ValueError(
                 f"a batch of {batch_size} on each of {world_size} ranks needs {batch_size * world_size} videos, there "
                 f"are {len(self.lengths)} to train on; lower data.batch_size, or raise data.repeats"
@@ -113,7 +115,9 @@ class LengthBuckets(DistributedSampler[list[Pick]]):
     def __len__(self) -> int:
         """Batches of an epoch on each rank, also where `start` leaves some out."""
         per_step, items = self.batch_size * self.num_replicas, len(self.lengths) * self.repeats
-        return items // per_step if self.training else -(-items // per_step)
+        if not self.training:
+            return -(-(-(-len(self.lengths) // self.batch_size) * self.repeats) // self.num_replicas)
+        return -(-items // per_step) if self.keep_last else items // per_step
 
     def set_epoch(self, epoch: int) -> None:
         """Which epoch is planned next; another one than `skip_to` named starts at its beginning."""
@@ -141,21 +145,28 @@ class LengthBuckets(DistributedSampler[list[Pick]]):
         order = np.lexsort((np.arange(len(self.lengths)), -self.lengths))
         batches = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
         for number in range(len(self)):
-            batch = batches[(number * self.num_replicas + self.rank) % len(batches)]
-            yield [Pick(0, int(index)) for index in batch]
+            again, place = divmod(
+                (number * self.num_replicas + self.rank) % (len(batches) * self.repeats), len(batches)
+            )
+            draw = self.epoch * self.repeats + again
+            yield [Pick(draw, int(index)) for index in batches[place]]
 
     def _training_batches(self) -> Iterator[list[Pick]]:
         generator = np.random.default_rng([self.seed, self.epoch])
         indices, draws = self._order(generator)
         per_step = self.batch_size * self.num_replicas
-        window = per_step * self.bucket_batches
-        for start in range(0, len(self) * per_step, window):
-            places = np.arange(start, min(start + window, len(self) * per_step))
+        window, full = per_step * self.bucket_batches, len(indices) // per_step * per_step
+        for start in range(0, full, window):
+            places = np.arange(start, min(start + window, full))
             places = generator.permutation(places)  # those of equal length meet at random
             places = places[np.argsort(self.lengths[indices[places]], kind="stable")]
             steps = places.reshape(-1, per_step)
             for step in generator.permutation(steps):
                 yield [Pick(int(draws[place]), int(indices[place])) for place in step[self.rank :: self.num_replicas]]
+        if self.keep_last and full < len(indices):
+            short = -(len(indices) - full) % self.num_replicas
+            step = np.concatenate([np.arange(full, len(indices)), np.arange(short) % len(indices)])
+            yield [Pick(int(draws[place]), int(indices[place])) for place in step[self.rank :: self.num_replicas]]
 
     def _order(self, generator: np.random.Generator) -> tuple[IntArray, IntArray]:
         """Which item in which draw, shuffled."""
@@ -246,21 +257,25 @@ class VideoDataModule(pl.LightningDataModule, Generic[Batch]):
     repeats: int
     bucket_batches: int = 1
     resample: bool = False
+    keep_last: bool = False
     num_workers: int
     seed: int
 
-    def loader(self, dataset: Any, collate: Callable[[Any], Batch], *, training: bool = False) -> BatchLoader[Batch]:
-        """The batches of this rank; the number of workers does not change what is read."""
+    def loader(
+        self, dataset: Any, collate: Callable[[Any], Batch], *, training: bool = False, draws: int = 1
+    ) -> BatchLoader[Batch]:
+        """The batches of this rank, outside of training each video `draws` times; with any number of workers."""
         trainer = self.trainer
         sampler = LengthBuckets(
             dataset.lengths,
             self.batch_size if training else self.val_batch_size,
             training=training,
             seed=self.seed,
-            repeats=self.repeats,
+            repeats=self.repeats if training else draws,
             bucket_batches=self.bucket_batches,
             shards=dataset.shards,
             resample=self.resample,
+            keep_last=self.keep_last,
             world_size=1 if trainer is None else trainer.world_size,
             rank=0 if trainer is None else trainer.global_rank,
         )

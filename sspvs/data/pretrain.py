@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from sspvs.data import drawing
-from sspvs.data.batch import PretrainBatch, Text, pad_rows, stack_tokens
+from sspvs.data.batch import PretrainBatch, Text, filled_up, pad_rows, stack_tokens
 from sspvs.data.drawing import MaskSettings
 from sspvs.data.loader import BatchLoader, ExampleDataset, LengthBuckets, Pick, VideoDataModule, padding_share
 from sspvs.data.pairs import ExtractionSettings, load_pairs, split_pairs, stream_widths_of
@@ -62,6 +62,8 @@ class PretrainDataset(ExampleDataset[Example]):
         text: Tokens of each field.
         masks: Which frames are masked.
         max_frames: Longest run of frames; None: whole videos.
+        padding_counts: Fill shorter runs up to `max_frames` with zeros that count as frames.
+        val_draws: How many draws of a video `val` has, drawn anew in each epoch; None: one, the same in every epoch.
         negative_probability: How often a video gets another's text.
         captions: `all` that is written about a video, or one of its captions `in-turn`; see `captions_of`.
         seed: Of everything that is drawn.
@@ -88,12 +90,17 @@ class PretrainDataset(ExampleDataset[Example]):
         text: TextSettings | None = None,
         masks: MaskSettings | None = None,
         max_frames: int | None = 256,
+        padding_counts: bool = False,
+        val_draws: int | None = None,
         negative_probability: float = 0.5,
         captions: Captions = "all",
         seed: int = 0,
         mode: Mode = "train",
     ) -> None:
         super().__init__(VideoTable(tuple(items), checked=True), max_frames)
+        if padding_counts and max_frames is None:
+            raise ValueError("padding_counts fills videos up to max_frames, got max_frames null; give a number")
+        self.padding_counts, self.val_draws = padding_counts and mode != "predict", val_draws
         if not 0 <= negative_probability <= 1:
             raise ValueError(f"negative_probability must be between 0 and 1, got {negative_probability}")
         self.tokenizer = tokenizer
@@ -119,7 +126,8 @@ class PretrainDataset(ExampleDataset[Example]):
             )
 
     def _example(self, pick: Pick) -> Example:
-        draw = pick.draw if self.mode == "train" else None
+        again = self.mode == "val" and self.val_draws is not None
+        draw = pick.draw if self.mode == "train" or again else None
         item = self.items[pick.item]
         generator = drawing.item_generator(self.seed, item.id, draw)
         partner = pick.item
@@ -127,14 +135,18 @@ class PretrainDataset(ExampleDataset[Example]):
             other = int(self._partners_of(draw)[pick.item])
             partner = pick.item if other == drawing.NO_PARTNER else other
         start, stop = drawing.draw_crop(item.n_picks, self.max_frames, generator)
-        masked = np.zeros(0, np.int64)
+        masked, length = np.zeros(0, np.int64), stop - start
+        if self.padding_counts:
+            assert self.max_frames is not None
+            length = self.max_frames
         if self.mode != "predict":
-            masked = drawing.draw_masked(stop - start, self.masks, generator)
+            masked = drawing.draw_masked(length, self.masks, generator)
         text = self._text(partner, generator if self.mode == "train" else None)
         own_text = self._text(pick.item, None) if self.mode == "val" else None
-        frames = self.table.features(item, start, stop)
+        frames = filled_up(self.table.features(item, start, stop), length)
         group = int(self._group_of[partner])
-        return Example(item.id, frames, text, masked, partner == pick.item, own_text, group)
+        name = drawing.draw_name(item.id, pick.draw % self.val_draws) if again and self.val_draws else item.id
+        return Example(name, frames, text, masked, partner == pick.item, own_text, group)
 
     def texts_of(self, index: int) -> list[Text]:
         """What training draws of: the tokens of all that is written about a video, or of each caption."""
@@ -203,9 +215,14 @@ class PretrainDataModule(VideoDataModule[PretrainBatch]):
         text: Tokens of each text field.
         masks: Which frames are masked and recovered.
         max_frames: Longest run of a video's frames, drawn at random while training; null: whole videos.
+        padding_counts: Fill shorter videos up to `max_frames` with rows of zeros that count as frames, as in the
+            released SSPVS: they are attended to, compared with words, and may be the ones that are masked.
         batch_size: Videos of a batch on one device.
         val_batch_size: The same in validation; null: as `batch_size`.
+        val_draws: How often validation goes through its list, with new runs of frames, masks and pairs in each draw and
+            each validation. Null: once, the same in every validation, so that figures can be compared.
         repeats: How often the list is gone through in an epoch, each time drawn anew.
+        keep_last: Train on the last batch of an epoch also where it is smaller.
         negative_probability: How often a video gets another's text. Contrastive losses over the batch want 0.
         captions: What training gives the text tower of a video in each draw: `all` that is written about it, or one of
             its captions, `in-turn`. The captions are its query, its title and each line of its description.
@@ -243,9 +260,12 @@ class PretrainDataModule(VideoDataModule[PretrainBatch]):
         text: TextSettings = _TEXT,
         masks: MaskSettings = _MASKS,
         max_frames: int | None = 256,
+        padding_counts: bool = False,
         batch_size: int = 8,
         val_batch_size: int | None = None,
+        val_draws: int | None = None,
         repeats: int = 1,
+        keep_last: bool = False,
         negative_probability: float = 0.5,
         captions: Captions = "all",
         bucket_batches: int = 16,
@@ -282,7 +302,10 @@ class PretrainDataModule(VideoDataModule[PretrainBatch]):
         self.text, self.masks = text, masks
         self.max_frames, self.batch_size = max_frames, batch_size
         self.val_batch_size = batch_size if val_batch_size is None else val_batch_size
-        self.repeats, self.negative_probability = repeats, negative_probability
+        if val_draws is not None and val_draws < 1:
+            raise ValueError(f"val_draws must be null or at least 1, got {val_draws}")
+        self.padding_counts, self.val_draws = padding_counts, val_draws
+        self.keep_last, self.repeats, self.negative_probability = keep_last, repeats, negative_probability
         self.captions: Captions = captions
         self.bucket_batches, self.resample, self.val_share = bucket_batches, resample, val_share
         self.num_workers, self.seed = num_workers, seed
@@ -340,6 +363,8 @@ class PretrainDataModule(VideoDataModule[PretrainBatch]):
             text=self.text,
             masks=self.masks,
             max_frames=self.max_frames,
+            padding_counts=self.padding_counts,
+            val_draws=self.val_draws,
             negative_probability=self.negative_probability,
             captions=self.captions,
             seed=self.seed,
@@ -356,12 +381,13 @@ class PretrainDataModule(VideoDataModule[PretrainBatch]):
         return loader
 
     def val_dataloader(self) -> PretrainLoader | list[PretrainLoader]:
-        """Batches of this rank, the same in every epoch; none where nothing is held out."""
-        return self.loader(self.dataset("val"), collate) if self._parts["val"] else []
+        """Batches of this rank, the same in every epoch but for `val_draws`; none where nothing is held out."""
+        return self.loader(self.dataset("val"), collate, draws=self.val_draws or 1) if self._parts["val"] else []
 
     def test_dataloader(self) -> PretrainLoader:
         """The pairs of `predict`, drawn as in validation."""
-        return self.loader(self.dataset("val", "predict" if "predict" in self.paths else "val"), collate)
+        dataset = self.dataset("val", "predict" if "predict" in self.paths else "val")
+        return self.loader(dataset, collate, draws=self.val_draws or 1)
 
     def predict_dataloader(self) -> PretrainLoader:
         """Whole videos with their own texts, nothing masked."""

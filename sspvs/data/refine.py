@@ -219,6 +219,9 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         world_unlabelled: Train on the world's pretraining videos as well, without their texts.
         streams: Streams of features of the annotated videos, such as `[features, motion]`; null: all that there are,
             beside unlabelled features `features` alone.
+        protocol: What correlations of validated and tested videos are computed under, by which a checkpoint is chosen,
+            and what `sspvs crossval` shows without --protocol; null: `per-user`.
+        rule: How scores become summaries for their F1, such as `sspvs`; null: `default`.
 
     Raises:
         ValueError: An argument is out of range, or two of them do not go together.
@@ -255,6 +258,8 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         world: WorldSource | None = None,
         world_unlabelled: bool = False,
         streams: list[str] | None = None,
+        protocol: str | None = None,
+        rule: str | None = None,
     ) -> None:
         if dataset is not None and world is not None:
             raise ValueError("give data.dataset (a dataset file) or data.world, not both")
@@ -272,7 +277,7 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
                 f"clip_frames must be at least 1 and memory_bytes at least 0, got {clip_frames} and {memory_bytes}"
             )
         how = (setting, split_seed, validate_on, val_share, num_workers)
-        super().__init__(dataset, others, splits, fold, *how, world, streams)
+        super().__init__(dataset, others, splits, fold, *how, world, streams, protocol, rule)
         self.features = as_paths(features)
         if world is not None and world_unlabelled:
             self.features += (str(unlabelled_of_world(world)),)

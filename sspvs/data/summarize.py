@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
+import numpy as np
 import torch
 
-from sspvs.data.batch import SummarizeBatch, Text, pad_rows, stack_tokens
+from sspvs.data.batch import SummarizeBatch, Text, filled_up, pad_rows, stack_tokens
 from sspvs.data.drawing import draw_crop, item_generator
-from sspvs.data.fold_data import FoldDataModule, Part, survey_fold
+from sspvs.data.fold_data import FoldDataModule, Part, Targets, min_max, survey_fold
 from sspvs.data.loader import BatchLoader, ExampleDataset, Pick
 from sspvs.data.texts import load_tokenizer_of, read_texts
 from sspvs.errors import DatasetError, listed
@@ -46,6 +47,8 @@ class SummarizeDataset(ExampleDataset[Example]):
         tokenizer: The text tower's; None: no text.
         text: Tokens of each field.
         max_frames: Longest run of frames while training, drawn anew in each draw; None: whole videos.
+        padding_counts: While training, fill shorter runs up to `max_frames` with zeros that count as frames.
+        targets: `window`: the table has raw targets, to be normalised over each run of frames.
         seed: Of everything that is drawn.
         mode: `train`: runs of frames, and of the tokens of texts that are too long, are drawn. `whole`: whole videos,
             texts cut at their end.
@@ -68,10 +71,15 @@ class SummarizeDataset(ExampleDataset[Example]):
         tokenizer: Tokenizer | None = None,
         text: TextSettings = SUMMARIZER_TEXT,
         max_frames: int | None = 512,
+        padding_counts: bool = False,
+        targets: Targets = "video",
         seed: int = 0,
         mode: Literal["train", "whole"] = "train",
     ) -> None:
         super().__init__(table, max_frames)
+        if padding_counts and max_frames is None:
+            raise ValueError("padding_counts fills videos up to max_frames, got max_frames null; give a number")
+        self.padding_counts, self.targets = padding_counts and mode == "train", targets
         self.tokenizer, self.text = tokenizer, text
         self.mode, self.seed = mode, seed
         if mode == "whole":
@@ -89,6 +97,10 @@ class SummarizeDataset(ExampleDataset[Example]):
         start, stop = draw_crop(item.n_picks, self.max_frames, generator)
         assert item.target is not None
         frames, target = self.table.features(item, start, stop), item.target[start:stop]
+        if self.padding_counts:
+            assert self.max_frames is not None
+            frames, target = (filled_up(rows, self.max_frames) for rows in (frames, target))
+        target = min_max(target) if self.targets == "window" else target.astype(np.float32, copy=False)
         if self.tokenizer is None:
             return Example(item.id, frames, target)
         fields = self._fields[pick.item]
@@ -144,9 +156,14 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
             where it has no title the video's name as the search query.
         title_as_query: Give the title in the place of the search query, as published for TVSum.
         max_frames: Longest run of a video's frames, drawn at random while training; null: whole videos.
+        padding_counts: While training, fill shorter videos up to `max_frames` with rows of zeros that count as frames
+            of importance 0, as in the released SSPVS: they are attended to, and longer videos weigh more in the loss.
+        targets: What importance is learned: min-max normalised over the whole `video`, or over the `window` that is
+            trained on, rows of zeros included; or `raw`, as the dataset has it.
         batch_size: Videos of a batch on one device.
         val_batch_size: The same in validation and testing; null: as `batch_size`.
         repeats: How often the list is gone through in an epoch, each time drawn anew.
+        keep_last: Train on the last batch of an epoch also where it is smaller.
         bucket_batches: Batches among which videos of like length are sought, so that less padding is computed; 1 takes
             them as they come. Small sets would meet in the same batches again and again.
         num_workers: Processes that read, for each device.
@@ -154,6 +171,9 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
         download: Fetch the tokenizer's files when they are not on this machine.
         world: A synthetic world's annotated videos instead, made unless it is there.
         streams: Streams of features, such as `[features, captions]`, in their order; null: all that the dataset has.
+        protocol: What correlations of validated and tested videos are computed under, by which a checkpoint is chosen,
+            and what `sspvs crossval` shows without --protocol; null: `per-user`.
+        rule: How scores become summaries for their F1, such as `sspvs`; null: `default`.
 
     Raises:
         DatasetError: The data is not what it should be (when it is first needed).
@@ -184,20 +204,25 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
         texts: str | None = None,
         title_as_query: bool = False,
         max_frames: int | None = 512,
+        padding_counts: bool = False,
+        targets: Targets = "video",
         batch_size: int = 4,
         val_batch_size: int | None = None,
         repeats: int = 1,
+        keep_last: bool = False,
         bucket_batches: int = 1,
         num_workers: int = 0,
         seed: int = 0,
         download: bool = False,
         world: WorldSource | None = None,
         streams: list[str] | None = None,
+        protocol: str | None = None,
+        rule: str | None = None,
     ) -> None:
         if (dataset is None) == (world is None):
             raise ValueError("give data.dataset (a dataset file) or data.world, and not both")
         how = (setting, split_seed, validate_on, val_share, num_workers)
-        super().__init__(dataset, others, splits, fold, *how, world, streams)
+        super().__init__(dataset, others, splits, fold, *how, world, streams, protocol, rule)
         if self.world_files is not None and texts is None:
             texts = str(self.world_files.texts)
         self.text_path = None if texts is None else Path(texts)
@@ -205,7 +230,13 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
         self.use_text, self.text, self.title_as_query = use_text, text, title_as_query
         self.max_frames, self.batch_size = max_frames, batch_size
         self.val_batch_size = batch_size if val_batch_size is None else val_batch_size
-        self.repeats, self.bucket_batches = repeats, bucket_batches
+        if text.whole and self.val_batch_size != 1:
+            raise ValueError(
+                "data.text.whole gives texts of different lengths, each in a batch of its own, and "
+                f"data.val_batch_size is {self.val_batch_size}; set it to 1"
+            )
+        self.padding_counts, self.targets = padding_counts, targets
+        self.repeats, self.keep_last, self.bucket_batches = repeats, keep_last, bucket_batches
         self.seed = seed
 
     def setup(self, stage: str | None = None) -> None:
@@ -232,6 +263,8 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
             tokenizer=tokenizer,
             text=self.text,
             max_frames=self.max_frames,
+            padding_counts=self.padding_counts,
+            targets=self.targets,
             seed=self.seed,
             mode=mode,
         )
@@ -253,4 +286,5 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
 
     def _look_at(self, ids: Sequence[str]) -> VideoTable:
         texts = {} if self.text_path is None else read_texts(self.text_path, self.stores)
-        return survey_fold(ids, self.stores, self.memory, texts, self.title_as_query, self.streams)
+        raw = self.targets != "video"
+        return survey_fold(ids, self.stores, self.memory, texts, self.title_as_query, self.streams, raw_targets=raw)

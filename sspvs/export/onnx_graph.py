@@ -167,14 +167,17 @@ class SummarizerGraph(ExportGraph):
         """How tokens are made; nothing of a summarizer that reads no text."""
         if self.words is None:
             return {}
-        fields: dict[str, Any] = dict(zip(FIELDS, self._text_fields.lengths, strict=True))
+        text = self._text_fields
+        fields: dict[str, Any] = dict(list(zip(FIELDS, text.lengths, strict=True))[: text.n_fields])
+        row, cut = " ".join(["[CLS]", *(f"{name} [SEP]" for name in fields)]), "cut to its length in text_fields and, "
         return {
             "tokenizer": str(self._hparams["text"]["encoder"]),
-            "text_fields": json.dumps({**fields, "pad_fields": self._text_fields.pad_fields}),
+            "text_fields": json.dumps({**fields, "pad_fields": text.pad_fields}),
             "tokens": (
-                "[CLS] category [SEP] query [SEP] title [SEP] description [SEP], each field cut to its length in "
-                "text_fields and, with pad_fields, padded to it; "
-                f"{self.words} in all{', no other number' if self.words_fixed else ''}"
+                f"{row}, each field whole, but for those of length 0 in text_fields, which are empty"
+                if text.whole
+                else f"{row}, each field {cut}with pad_fields, padded to it; {self.words} in all"
+                + (", no other number" if self.words_fixed else "")
             ),
             "token_mask": "true for tokens, false for padding; all false: the video has no text",
         }

@@ -149,6 +149,21 @@ class TransformerStack(nn.Module):
         return states
 
 
+def start_as_released(stack: TransformerStack) -> None:
+    """Draw the weights as torch's `TransformerEncoder` does, of which the released SSPVS is built.
+
+    Attention's input projections are Xavier's over q, k and v together, its biases are zero, and all layers start as
+    copies of the first one.
+    """
+    for layer in stack.layers[:1]:
+        assert isinstance(layer, TransformerLayer)
+        nn.init.xavier_uniform_(layer.attention.in_projection.weight)
+        nn.init.zeros_(layer.attention.in_projection.bias)
+        nn.init.zeros_(layer.attention.out_projection.bias)
+    for layer in stack.layers[1:]:
+        layer.load_state_dict(stack.layers[0].state_dict())
+
+
 class SinusoidalPositions(nn.Module):
     """Adds sinusoidal positions (Vaswani et al., 2017: base 10000, sine on even, cosine on odd columns), then dropout.
 

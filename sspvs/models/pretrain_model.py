@@ -11,7 +11,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from sspvs.models.canonical import canonical_maps
-from sspvs.models.layers import ProjectionHead, SinusoidalPositions, TransformerStack, masked_mean
+from sspvs.models.layers import ProjectionHead, SinusoidalPositions, TransformerStack, masked_mean, start_as_released
 from sspvs.models.text_towers import TextEncoder
 from sspvs.models.video_encoder import VideoEncoder, VideoEncoding
 
@@ -211,6 +211,9 @@ class PretrainModel(nn.Module):
             mixing_dim=max(dim // 2, 1),
             residual=residual,
         )
+        if sizes.start == "released":
+            nn.init.normal_(self.mask_vector)
+            start_as_released(self.mask_head.local_transformer)
         self.contrastive_video = None if contrastive_dim is None else nn.Linear(dim, contrastive_dim)
         self.contrastive_text = None if contrastive_dim is None else nn.Linear(text_dim, contrastive_dim)
         self.contrastive_frames = None

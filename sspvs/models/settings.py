@@ -6,7 +6,7 @@ The published values are the defaults.
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from sspvs.schema import FrameCount, Heads, Layers, Probability, Range, Settings, VocabularySize, Width, mistakes, shown
 
@@ -33,6 +33,10 @@ class VideoEncoderSettings(Settings):
     """Factor of the positions: 1 in pretraining, 0.1 in fine-tuning."""
     trained_length: FrameCount | None = None
     """Most frames seen in training: longer videos are laid over these positions. Null: no limit."""
+    start: Literal["own", "released"] = "own"
+    """How weights are drawn. `own`: every layer by itself, small [CLS] and mask vectors. `released`, as the released
+    SSPVS: the layers of a stack are copies of one, attention's input projections are Xavier's without a bias, [CLS] and
+    mask vectors are of N(0, 1)."""
     gradient_checkpointing: bool = False
     """Compute layers again in the backward pass instead of keeping what they computed."""
     stream_widths: tuple[Width, ...] | None = None

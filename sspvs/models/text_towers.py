@@ -49,6 +49,7 @@ class TextEncoder(nn.Module):
         config: What `TextEncoderSettings.config` must be for the same tower without its stored weights, plain types;
             None where the settings say all of it. A checkpoint keeps it, and needs no stored weights again.
         frozen: See `freeze`.
+        keeps_dropout: Likewise.
 
     Args:
         text_dim: W.
@@ -61,7 +62,7 @@ class TextEncoder(nn.Module):
         self.text_dim = text_dim
         self.vocab_size = vocab_size
         self.config = config
-        self.frozen = False
+        self.frozen = self.keeps_dropout = False
         self._known: dict[bytes, TextEncoding] = {}  # what `encode` keeps, by the tokens
         self.register_load_state_dict_post_hook(_forget)  # type: ignore[no-untyped-call]
 
@@ -71,7 +72,7 @@ class TextEncoder(nn.Module):
 
     def encode(self, tokens: Tensor, token_mask: Tensor) -> TextEncoding:
         """As `forward`; of a frozen tower on the CPU each text is encoded once, up to some memory."""
-        if not self.frozen or tokens.device.type != "cpu" or torch.compiler.is_compiling():
+        if not self.frozen or self.training or tokens.device.type != "cpu" or torch.compiler.is_compiling():
             out: TextEncoding = self(tokens, token_mask)
             return out
         lengths = token_mask.shape[1] - token_mask.flip(1).int().argmax(dim=1)  # (B,) places up to the last token
@@ -95,15 +96,15 @@ class TextEncoder(nn.Module):
         padded = nn.functional.pad(padded, (0, 0, 0, tokens.shape[1] - padded.shape[1]))
         return TextEncoding(padded, torch.stack([one.pooled for one in found]))
 
-    def freeze(self) -> None:
-        """Do not train the tower: no gradients, and no dropout even while the model around it trains."""
+    def freeze(self, *, keeps_dropout: bool = False) -> None:
+        """Do not train the tower: no gradients, and unless `keeps_dropout` no dropout while the model around trains."""
         self.requires_grad_(False)
-        self.frozen = True
-        self.eval()
+        self.frozen, self.keeps_dropout = True, keeps_dropout
+        self.train(self.training)
 
     def train(self, mode: bool = True) -> "TextEncoder":
-        """As torch has it, but a frozen tower stays in evaluation mode."""
-        super().train(mode and not self.frozen)
+        """As torch has it, but a frozen tower stays in evaluation mode, unless it keeps its dropout."""
+        super().train(mode and (self.keeps_dropout or not self.frozen))
         return self
 
 

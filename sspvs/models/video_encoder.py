@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sspvs.models.layers import SinusoidalPositions, TransformerStack, masked_mean
+from sspvs.models.layers import SinusoidalPositions, TransformerStack, masked_mean, start_as_released
 from sspvs.models.settings import VideoEncoderSettings
 from sspvs.models.streams import StreamProjection, drop_streams, normalise, normalised_widths
 
@@ -62,6 +62,9 @@ class VideoEncoder(nn.Module):
             settings.gradient_checkpointing,
         )
         self.pooler = nn.Linear(embed_dim, embed_dim)
+        if settings.start == "released":
+            nn.init.normal_(self.cls)
+            start_as_released(self.transformer)
 
     def forward(self, frames: Tensor, frame_mask: Tensor) -> VideoEncoding:
         """Encode (B, T, D) outputs of `embed`, some perhaps replaced, under a (B, T) mask, True = a frame."""

@@ -59,6 +59,8 @@ _MAY_BE_MISSING = frozenset(
         *("video.stream_widths", "video.normalise", "video.stream_dropout", "ridge", "optim.projection_lr"),
         *(f"losses.{name}" for name in ("aligned_video", "duplicates", "linear_path", "mask_target")),
         *("losses.video_shrinkage", "losses.text_shrinkage"),
+        *(f"text_fields.{name}" for name in ("padding_counts", "cut", "whole")),
+        *("video.start", "text_dropout"),
     )
 )
 _DROPPED = ("fast_linears",)  # settings of earlier versions that decide nothing about the model

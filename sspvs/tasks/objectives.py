@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sspvs.data.batch import PretrainBatch
+from sspvs.data.drawing import is_first_draw
 from sspvs.losses.pretraining import (
     HausdorffLoss,
     InfoNceLoss,
@@ -410,6 +411,7 @@ def evidence(
     tokens, token_mask = batch.tokens, batch.token_mask
     if batch.own_tokens is not None and batch.own_token_mask is not None:
         own, tokens, token_mask = torch.ones_like(own), batch.own_tokens, batch.own_token_mask
+    own = own & torch.tensor([is_first_draw(video) for video in batch.ids], device=own.device)
     if not own.any():
         return
     ids = [video for video, keep in zip(batch.ids, own.tolist(), strict=True) if keep]

@@ -34,9 +34,10 @@ TextGuidance = Literal["none", "added"]
 """Whether a fine-tuned checkpoint's text is used: the file does not tell whether it was trained with it."""
 TextOf = Literal["summe", "tvsum"]
 """The dataset that a checkpoint was fine-tuned on with text, which decides how text is laid out."""
+_AS_RELEASED: dict[str, Any] = {"description": None, "padding_counts": True, "cut": "first", "whole": True}
 TEXT_OF: Mapping[TextOf, TextSettings] = {
-    "summe": TextSettings(category=1, query=3, title=1, description=0),
-    "tvsum": TextSettings(category=1, query=3, title=10, description=0),
+    "summe": TextSettings(category=1, query=3, title=1, **_AS_RELEASED),
+    "tvsum": TextSettings(category=1, query=3, title=10, **_AS_RELEASED),
 }
 """Published lengths; on TVSum each video's title stands in the query's place."""
 _PRETRAINED_WITH = OptimSettings(name="adam", lr=1e-6, weight_decay=0.0, schedule="constant")

@@ -36,13 +36,13 @@ TrainText = Literal["none", "pooler", "all"]  # what of the text tower is traine
 _log = logging.getLogger(__name__)
 
 
-def freeze_text(encoder: TextEncoder, trained: TrainText) -> None:
+def freeze_text(encoder: TextEncoder, trained: TrainText, *, keeps_dropout: bool = False) -> None:
     """Freeze the text tower (`none`), all of it but its pooler, as published (`pooler`), or nothing more (`all`)."""
     if trained not in ("none", "pooler", "all"):
         raise ValueError(f"train_text must be none, pooler or all, got {trained!r}")
     if trained == "all" or encoder.frozen:
         return
-    encoder.freeze()
+    encoder.freeze(keeps_dropout=keeps_dropout)
     if trained == "none":
         return
     found = (getattr(part, "pooler", None) for part in (encoder, getattr(encoder, "model", None)))
@@ -102,6 +102,7 @@ class SummarizeTask(JudgedTask):
         freeze_encoder: Do not train the video tower: Transformer, [CLS] and input projection.
         train_text: What of the text tower is trained: `none`, its `pooler` as published (nothing of a tower that has
             none), or `all`. The projection of the text is always trained.
+        text_dropout: Keep the dropout of the text tower while training also where `train_text` freezes it, as released.
         compile_model: Compile the model with torch.compile when training starts.
         feature_fingerprint: What made the features, when known; taken from `pretrained` and from the data.
         initialised_from: Written by this task: source, kind and digest of what it started from, and what was loaded.
@@ -130,6 +131,7 @@ class SummarizeTask(JudgedTask):
         pretrained: str | None = None,
         freeze_encoder: bool = False,
         train_text: TrainText = "pooler",
+        text_dropout: bool = False,
         compile_model: bool = False,
         feature_fingerprint: dict[str, Any] | None = None,
         initialised_from: dict[str, Any] | None = None,
@@ -160,7 +162,7 @@ class SummarizeTask(JudgedTask):
         if freeze_encoder:
             self.model.video_encoder.requires_grad_(False).eval()
         if tower is not None:
-            freeze_text(tower, train_text)
+            freeze_text(tower, train_text, keeps_dropout=text_dropout)
         text, pretrained = replace(text, download=False), None
         initialised_from = named(initialised_from)  # earlier versions kept the absolute path
         settled = {"losses": self.losses, "optim": self.optim, "ridge": ridge}

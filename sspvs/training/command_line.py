@@ -24,6 +24,7 @@ from sspvs.tasks.checkpoint import Checkpoint
 from sspvs.tasks.data_facts import OTHER_WIDTH
 from sspvs.tasks.tensors import LoadReport
 from sspvs.training.given import given, import_named, options, refuse_unbounded, texts
+from sspvs.training.published import recipe_words
 from sspvs.training.run import RunConfig, RunSettings, WandbMode, build_loggers, remove_unstarted
 from sspvs.training.saving import (
     BestCheckpoint,
@@ -88,8 +89,8 @@ class TrainingCLI(LightningCLI):
         # Attributes' docstrings are the help of settings; reading them takes as long as all the rest of the parser.
         explained = bool({"-h", "--help"} & set(arguments))
         set_parsing_settings(docstring_parse_attribute_docstrings=explained)
-        self.verb, self.arguments = verb, list(arguments)
-        self.task = chosen_task(self.arguments)
+        self.task = chosen_task(arguments)
+        self.verb, self.arguments = verb, [*recipe_words(given(arguments), self.task.name), *arguments]
         self.start: Checkpoint | None = None
         self.report: LoadReport | None = None
         self.last_checkpoint: LastCheckpoint | None = None
@@ -112,6 +113,12 @@ class TrainingCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Arguments beside Lightning's, and the task's links between data and model."""
         parser.add_argument("--task", choices=list(TASKS), default=self.task.name, help="what is trained")
+        parser.add_argument(
+            "--published",
+            type=str | None,
+            default=None,
+            help="recipe of published rows, whose settings come before those of all configs",
+        )
         parser.add_argument(
             "--import",
             type=str | list[str] | None,

@@ -37,15 +37,24 @@ class RunSettings(Settings):
     """Figure by which the best checkpoint is chosen."""
     mode: Literal["min", "max"] = "min"
     """Whether lower or higher is better."""
+    best_test: Literal["sspvs", "csta", "ctvsum"] | None = None
+    """How `sspvs crossval --checkpoint-rule best-test` takes an epoch by `best_by`. `sspvs`: the least sum of ranks
+    among the epochs, of one figure the best; `csta`: the last epoch in which all figures rose above those of the epoch
+    kept before; `ctvsum`: the last epoch. Null: the best `monitor`."""
+    best_by: tuple[str, ...] | None = None
+    """Its figures of the tested videos: `kendall_tau`, `spearman_rho`, `f_score_avg`, `f_score_max`."""
     save_every: Annotated[int, Range(least=1)] = 1000
     """Steps between checkpoints to restart from; one more is written at the end of every epoch."""
     samples: Annotated[int, Range(least=0)] = 4
     """Validation videos that are plotted after each validation; 0 for none."""
 
     def conflicts(self) -> list[str]:
-        """A name that is no name of a folder."""
+        """A name that is no name of a folder; a rule without figures."""
         is_folder = self.name and "/" not in self.name
-        return [] if is_folder else [f"name must be a folder's name, got {self.name!r}"]
+        wrong = [] if is_folder else [f"name must be a folder's name, got {self.name!r}"]
+        if self.best_test is not None and not self.best_by:
+            wrong.append(f"best_test {self.best_test} needs the figures best_by, such as [kendall_tau]")
+        return wrong
 
 
 def build_loggers(

@@ -198,7 +198,7 @@ class Summarization(TrainingTask):
     module = SummarizeTask
     data = SummarizeDataModule
     run = RunSettings(name="summarize", monitor="val/kendall_tau", mode="max")
-    new_in_fit = ("losses", "optim", "freeze_encoder", "train_text", "compile_model")
+    new_in_fit = ("losses", "optim", "freeze_encoder", "train_text", "text_dropout", "compile_model")
     own_facts = ("feature_fingerprint", "pretrained", "initialised_from")
     written = "h5 file for the scores of the fold's test videos"
     samples, writer = ScoreSamples, WriteScores

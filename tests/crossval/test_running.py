@@ -188,6 +188,8 @@ def test_a_setting_that_did_not_exist_yet_is_the_same_experiment_unused(
     older = tmp_path / "older"
     shutil.copytree(done.out, older)
     settings = json.loads((older / "settings.json").read_text())
+    assert "padding_counts" not in settings["config"]["data"]  # nor have folders of earlier versions one
+    assert "start" not in settings["config"]["model"]["video"]
     settings["config"]["model"]["gone"] = None
     (older / "settings.json").write_text(json.dumps(settings))
     again = cross_validate(config, older, seeds=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -68,16 +69,37 @@ def test_going_on_equals_never_stopping(lengths: list[int], shape: tuple[int, in
 
 
 @given(lengths_of, shapes)
-def test_validation_sees_each_once(lengths: list[int], shape: tuple[int, int, int, int]) -> None:
-    batch_size, ranks, *_ = shape
+def test_validation_sees_each_once_in_a_draw(lengths: list[int], shape: tuple[int, int, int, int]) -> None:
+    batch_size, ranks, repeats, _ = shape
     by_rank = plans(lengths, shape, 7, training=False)
-    batches = [[pick.item for pick in batch] for rank in by_rank for batch in rank]
+    batches = [tuple(batch) for rank in by_rank for batch in rank]
     assert len({len(rank) for rank in by_rank}) == 1
-    different = {tuple(batch) for batch in batches}
-    assert sorted(item for batch in different for item in batch) == list(range(len(lengths)))
+    different = set(batches)
+    every = [(7 * repeats + again, item) for again in range(repeats) for item in range(len(lengths))]
+    assert sorted(tuple(pick) for batch in different for pick in batch) == every
     assert len(batches) - len(different) < max(ranks, 2)
-    assert by_rank == plans(lengths, shape, 0, training=False)
+    first = plans(lengths, shape, 0, training=False)
+    items = [[[[pick.item for pick in batch] for batch in rank] for rank in plan] for plan in (by_rank, first)]
+    assert items[0] == items[1]
     assert max(map(len, batches)) <= batch_size
+
+
+@given(lengths_of, shapes)
+def test_the_last_batch_can_be_kept(lengths: list[int], shape: tuple[int, int, int, int]) -> None:
+    """As many batches as the list, gone through `repeats` times, fills in part; each pick in one of them."""
+    batch_size, ranks, repeats, _ = shape
+    by_rank = plans(lengths, shape, 3, keep_last=True)
+    steps = math.ceil(len(lengths) * repeats / (batch_size * ranks))
+    assert {len(batches) for batches in by_rank} == {steps}
+    picks = [pick for batches in by_rank for batch in batches for pick in batch]
+    every = {(3 * repeats + again, item) for again in range(repeats) for item in range(len(lengths))}
+    assert {tuple(pick) for pick in picks} == every
+    assert len(picks) - len(every) < ranks  # what makes the ranks' last batches alike in size
+    sizes = [[len(batch) for batch in batches] for batches in by_rank]
+    assert all(one == sizes[0] for one in sizes)
+    assert all(size == batch_size for size in sizes[0][:-1])
+    whole = plans(lengths, shape, 3) if len(lengths) * repeats >= batch_size * ranks else [[]] * ranks
+    assert [batches[: len(full)] for batches, full in zip(by_rank, whole, strict=True)] == whole
 
 
 def test_batches_are_alike_in_length_within_their_window() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -30,9 +31,12 @@ def read_tvsum(shared_data: Path) -> dict[str, Annotations]:
     videos = {}
     with h5py.File(folder / "ydata-tvsum50.mat") as file:
         table = file["tvsum50"]
-        for name_ref, ratings_ref in zip(table["video"][:, 0], table["user_anno"][:, 0], strict=True):
-            name = "".join(map(chr, file[name_ref][()].ravel()))
-            videos[keys[name]] = _annotations(keys[name], name, file[ratings_ref][()].astype(np.float32), None)
+        for number, ratings_ref in enumerate(table["user_anno"][:, 0]):
+            name, title, category = (
+                "".join(map(chr, file[table[field][number, 0]][()].ravel())) for field in ("video", "title", "category")
+            )
+            video = _annotations(keys[name], name, file[ratings_ref][()].astype(np.float32), None)
+            videos[keys[name]] = replace(video, title=title, category=category)
     return videos
 
 

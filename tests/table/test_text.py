@@ -5,12 +5,16 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.official_annotations import read_summe, read_tvsum
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sspvs.data.texts import text_of
 from sspvs.errors import WeightsNotFoundError
 from sspvs.models.tokenizers import HashingTokenizer, Tokenizer, load_tokenizer
 from sspvs.table.text import TextFields, TextSettings, TokenFields, assemble_tokens
@@ -148,3 +152,55 @@ def test_clip_tokens_are_open_clips() -> None:
 def test_tokenizers_travel_to_workers(name: str) -> None:
     tokenizer: Tokenizer = load_tokenizer(name)
     assert pickle.loads(pickle.dumps(tokenizer)).encode("two words") == tokenizer.encode("two words")
+
+
+# The rows of the released fine-tuning, which have three fields
+
+RELEASED = {
+    "summe": TextSettings(1, 3, 1, None, padding_counts=True, cut="first", whole=True),
+    "tvsum": TextSettings(1, 3, 10, None, padding_counts=True, cut="first", whole=True),
+}
+
+
+def test_the_released_rows_of_all_real_videos(shared_data: Path) -> None:
+    """Rows of 9 and 18 tokens, `[CLS] category [SEP] query [SEP] title [SEP]`, of the 25 and 50 videos' texts."""
+    seen: Counter[str] = Counter()
+    videos = {"summe": read_summe(shared_data), "tvsum": read_tvsum(shared_data)}
+    for dataset, of_dataset in videos.items():
+        settings = RELEASED[dataset]
+        for video in of_dataset.values():
+            text = text_of(video, dataset, title_as_query=dataset == "tvsum")
+            assert text.query
+            assert bool(text.category) == (dataset == "tvsum")
+            assert not text.title
+            words = [TOKENIZER.encode(part) for part in text[:3]]
+            training, mask = assemble_tokens(text, TOKENIZER, settings, np.random.default_rng(len(seen)))
+            naive = [TOKENIZER.cls_id]
+            for ids, length in zip(words, (1, 3, {"summe": 1, "tvsum": 10}[dataset]), strict=True):
+                naive += [*(ids + [TOKENIZER.pad_id] * length)[:length], TOKENIZER.sep_id]
+            assert training.tolist() == naive
+            assert len(training) == {"summe": 9, "tvsum": 18}[dataset]
+            assert mask.all()  # the padding is attended to
+            tested, mask = assemble_tokens(text, TOKENIZER, settings)
+            category, query, title = words
+            sep = [TOKENIZER.sep_id]
+            assert tested.tolist() == [TOKENIZER.cls_id, *category, *sep, *query, *sep, *title, *sep]
+            assert mask.all()
+            seen[dataset] += 1
+    assert seen == {"summe": 25, "tvsum": 50}
+
+
+def test_without_a_description_there_is_no_separator_of_it() -> None:
+    tokens, mask = assemble_tokens(WORDS, TOKENIZER, TextSettings(2, 2, 5, None))
+    assert len(tokens) == TextSettings(2, 2, 5, None).total == 13
+    assert [i for i, token in enumerate(tokens) if token == TOKENIZER.sep_id] == [3, 6, 12]
+    assert not mask[2]  # padding is padding unless it counts
+    four = assemble_tokens(WORDS, TOKENIZER, TextSettings(2, 2, 5, 0))[0]
+    assert four.tolist() == [*tokens.tolist(), TOKENIZER.sep_id]
+
+
+def test_a_field_of_no_tokens_stays_empty_when_fields_are_whole() -> None:
+    tokens, _ = assemble_tokens(WORDS, TOKENIZER, TextSettings(0, 2, 5, None, whole=True))
+    query, title = (TOKENIZER.encode(part) for part in (WORDS.query, WORDS.title))
+    sep = TOKENIZER.sep_id
+    assert tokens.tolist() == [TOKENIZER.cls_id, sep, *query, sep, *title, sep]
