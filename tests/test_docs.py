@@ -12,6 +12,7 @@ from helpers.written_commands import ROOT, code_blocks, commands, pages
 
 import sspvs
 from sspvs.cli import main
+from sspvs.evaluation.published import published_results
 
 CONFIGURED = {"fit", "validate", "test", "predict"}  # their options are those of the classes in the config
 GROUPS = {"data"}
@@ -133,3 +134,26 @@ def test_the_site_has_every_page() -> None:
 )
 def test_yaml_of_the_repository_is_valid(path: Path) -> None:
     assert isinstance(yaml.safe_load(path.read_text(encoding="utf-8")), dict)
+
+
+def test_the_guide_to_published_rows_has_the_published_figures() -> None:
+    """Method, dataset, setting and config of each row, and its figures as `published.json` has them."""
+    text = pages()["docs/guides/import.md"].split("| published row |")[1].split("\n\n")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()[2:]]
+    assert len(rows) == 10
+    for name, config, _, figures in rows:
+        method, where = name.split(", ")
+        dataset, setting = where.lower().split()
+        assert config.startswith(f"`{dataset}_")
+        known = [
+            row
+            for row in published_results(dataset, setting=setting)
+            if (row.method, row.checkpoint_rule) == (method, "best-test")
+        ]
+        if not known:
+            assert figures == "no figure known here", name
+            continue
+        (row,) = known
+        given = [float(number) for number in re.findall(r"\.\d{3}|\d\d\.\d", figures)]
+        percent = None if row.f_score is None else round(100 * row.f_score, 1)
+        assert given == [one for one in (row.kendall_tau, row.spearman_rho, percent) if one is not None], name

@@ -35,7 +35,7 @@ from sspvs.formats import convert, inspect_file
 from sspvs.formats.manifest import read_rows
 from sspvs.formats.scores import read_score_file
 from sspvs.formats.shards import FORMAT, INDEX, VERSION, read_index
-from sspvs.formats.sspvs_release import read_tokens
+from sspvs.formats.sspvs_texts import read_tokens
 from sspvs.formats.tfrecord import record_places
 from sspvs.selection.shots import given_shots
 from sspvs.table import FeatureStream, StreamReader, read_dataset, read_features, read_score_facts, read_scores

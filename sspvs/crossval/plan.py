@@ -273,6 +273,6 @@ def _content(path: str) -> Any:
     if place.is_file():
         return {"file": place.name, **file_facts(place)}
     if place.is_dir():
-        inside = [one for one in sorted(place.rglob("*")) if one.suffix in (".json", ".safetensors")]
+        inside = [one for one in sorted(place.rglob("*")) if one.suffix in (".json", ".safetensors", ".h5")]
         return {str(one.relative_to(place)): file_facts(one) for one in inside}
     return path

@@ -41,7 +41,7 @@ from sspvs.evaluation.summary_rule import rule_named
 from sspvs.table import DatasetStore, FeatureMemory, FeatureStream, StreamReader, Video, VideoTable
 from sspvs.table.streams import FEATURES, dataset_name, short_name, union
 from sspvs.table.table import check_alike, check_lengths, filled, with_facts
-from sspvs.table.text import TextFields
+from sspvs.table.text import TextFields, TokenFields
 from sspvs.types import Annotations, Fingerprint, FloatArray
 from sspvs.world.writing import WorldDataset, WorldSource, dataset_of_world
 
@@ -86,7 +86,7 @@ def survey_fold(
     ids: Sequence[str],
     stores: Stores,
     memory: FeatureMemory | None,
-    texts: Mapping[str, TextFields] | None = None,
+    texts: Mapping[str, TextFields | TokenFields] | None = None,
     title_as_query: bool = False,
     streams: Sequence[str] | None = None,
     *,
@@ -111,7 +111,8 @@ def survey_fold(
         except (DatasetError, FeatureFileError) as error:
             problems.append(one_line(error))
             continue
-        text = (texts or {}).get(name) or text_of(known, store.name, title_as_query=title_as_query)
+        given = (texts or {}).get(name)
+        text = text_of(known, store.name, title_as_query=title_as_query) if given is None else given
         videos.append(Video(name, found, text=text, target=target, read=partial(store.load, key)))
         check_lengths(videos[-1])
     reader.close()

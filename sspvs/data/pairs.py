@@ -4,7 +4,6 @@ Raw videos of a manifest are extracted once, into a feature file beside it.
 """
 
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from sspvs.features.backbones import load_backbone
 from sspvs.features.extract import Sampling, extract_to_file
 from sspvs.formats.manifest import read_manifest
 from sspvs.formats.shards import INDEX, is_shards, read_index
-from sspvs.formats.sspvs_release import LISTS, is_release, read_release
+from sspvs.formats.sspvs_release import is_release, read_release
 from sspvs.table import FeatureStore, FeatureStream, SourceStamp, StreamReader, Video, VideoTable
 from sspvs.table.survey import survey, with_streams_of_files
 
@@ -164,19 +163,13 @@ def _extracted(store: Path) -> Callable[[Path], str | None]:
 
 
 def _listed(path: Path) -> tuple[list[Video], Path]:
-    """The videos of the lists of a release or of a manifest, and the file they come from."""
+    """The videos of the lists of a release or of a manifest, and where they come from."""
     if path.is_dir() and is_release(path):
-        videos = read_release(path, "train")
-        if (path / LISTS["val"]).is_file():
-            videos += read_release(path, "val")
-        shared = sorted(name for name, count in Counter(video.id for video in videos).items() if count > 1)
-        if shared:
-            raise DatasetError(f"{path}: {', '.join(shared[:8])}: in the training and in the validation list")
-        return videos, path / LISTS["train"]
+        return read_release(path)
     if path.is_dir():
         raise DatasetError(
-            f"{path}: expected an SSPVS release ({LISTS['train']}, features/, info_embed/) or shards ({INDEX}), or the "
-            "path of a manifest"
+            f"{path}: expected an SSPVS release (features/, info_embed/, list_file/) or shards ({INDEX}), or the path "
+            "of a manifest"
         )
     return read_manifest(path), path
 

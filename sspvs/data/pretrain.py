@@ -5,9 +5,10 @@ Axis letters: B batch, T picks, L tokens, M masked frames, D feature width.
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -17,12 +18,12 @@ from sspvs.data.batch import PretrainBatch, Text, filled_up, pad_rows, stack_tok
 from sspvs.data.drawing import MaskSettings
 from sspvs.data.loader import BatchLoader, ExampleDataset, LengthBuckets, Pick, VideoDataModule, padding_share
 from sspvs.data.pairs import ExtractionSettings, load_pairs, split_pairs, stream_widths_of
-from sspvs.errors import DatasetError
-from sspvs.formats.sspvs_release import VOCABULARY
-from sspvs.models.tokenizers import Tokenizer, load_tokenizer
+from sspvs.data.texts import load_tokenizer_of
+from sspvs.errors import DatasetError, listed
+from sspvs.models.tokenizers import Tokenizer
 from sspvs.table import FeatureKind, Video, VideoTable
 from sspvs.table.table import check_alike
-from sspvs.table.text import TextSettings, TokenFields, assemble_tokens
+from sspvs.table.text import FIELDS, TextSettings, assemble_tokens, only_field
 from sspvs.types import Fingerprint, FloatArray, IntArray
 from sspvs.world.writing import WorldSource, manifests_of_world
 
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 PretrainLoader: TypeAlias = BatchLoader[PretrainBatch]
 Mode = Literal["train", "val", "predict"]
 Captions = Literal["all", "in-turn"]
+TextType = Literal["all", "category", "query", "title", "description"]
 _TEXT, _MASKS, _EXTRACTION = TextSettings(), MaskSettings(), ExtractionSettings()
 _MEASURED = 1 << 17  # longest epoch whose padding is counted
 _PARTNER_STREAM = 1  # keeps this generator apart from the items'
@@ -235,6 +237,8 @@ class PretrainDataModule(VideoDataModule[PretrainBatch]):
         download: Fetch the tokenizer's files when they are not on this machine.
         world: A synthetic world to train and validate on instead, made unless it is there.
         streams: Streams of features in h5 files, such as `[features, captions]`, in their order; null: all there are.
+        text_type: Pretrain on one text field alone, as the released code can: the others count as empty, and videos
+            that have the same in this field do not get each other's text.
 
     Raises:
         DatasetError: The data is not what it should be (when it is first needed).
@@ -273,9 +277,16 @@ class PretrainDataModule(VideoDataModule[PretrainBatch]):
         download: bool = False,
         world: WorldSource | None = None,
         streams: list[str] | None = None,
+        text_type: TextType = "all",
     ) -> None:
         super().__init__()
         self.streams = streams
+        self.text_type: TextType = text_type
+        if text_type != "all":
+            if not getattr(text, text_type):
+                raise ValueError(f"data.text_type {text_type}: data.text gives this field no tokens")
+            none: dict[str, Any] = {name: 0 for name in FIELDS if name != text_type and getattr(text, name)}
+            text = replace(text, **none)
         if (train is None) == (world is None):
             raise ValueError("give data.train (a release folder, a manifest or shards) or data.world, and not both")
         if world is not None:
@@ -345,12 +356,7 @@ class PretrainDataModule(VideoDataModule[PretrainBatch]):
         items = self._parts[mode if part is None else part]
         if not items:
             raise DatasetError(f"no videos for {mode}; give {mode}, or a val_share above 0")
-        tokenizer = load_tokenizer(self.encoder, download=self.download, vocab_size=self.vocab_size)
-        if tokenizer.vocab_size != VOCABULARY and any(isinstance(item.text, TokenFields) for item in items):
-            raise DatasetError(
-                f"the texts are token ids of BERT's vocabulary, which the text tower '{self.encoder}' does not have; "
-                "take bert-base-uncased or minilm, or a manifest with the texts themselves"
-            )
+        tokenizer = load_tokenizer_of(items, self.encoder, download=self.download, vocab_size=self.vocab_size)
         return PretrainDataset(
             items,
             tokenizer,
@@ -402,4 +408,17 @@ class PretrainDataModule(VideoDataModule[PretrainBatch]):
         else:
             train, val = split_pairs(found["train"], self.val_share)
             predict = val or train
-        return {"train": train, "val": val, "predict": found.get("predict", predict)}
+        parts: dict[Mode, Sequence[Video]] = {"train": train, "val": val, "predict": found.get("predict", predict)}
+        if (field := self.text_type) == "all":
+            return parts
+        every = [video.text for videos in parts.values() for video in videos]
+        if not any(getattr(text, field) for text in every):
+            there = [name for name in FIELDS if any(getattr(text, name) for text in every)]
+            raise DatasetError(
+                f"data.text_type {field}: none of the videos of {self.paths['train']} has one; they have "
+                f"{listed(there) or 'no text at all'}"
+            )
+        return {
+            mode: [replace(video, text=only_field(video.text, field)) for video in videos]
+            for mode, videos in parts.items()
+        }

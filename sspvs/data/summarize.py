@@ -15,9 +15,9 @@ from sspvs.data.batch import SummarizeBatch, Text, filled_up, pad_rows, stack_to
 from sspvs.data.drawing import draw_crop, item_generator
 from sspvs.data.fold_data import FoldDataModule, Part, Targets, min_max, survey_fold
 from sspvs.data.loader import BatchLoader, ExampleDataset, Pick
-from sspvs.data.texts import read_texts
+from sspvs.data.texts import load_tokenizer_of, read_texts
 from sspvs.errors import DatasetError, listed
-from sspvs.models.tokenizers import Tokenizer, load_tokenizer
+from sspvs.models.tokenizers import Tokenizer
 from sspvs.table import VideoTable
 from sspvs.table.text import TextSettings, TokenFields, assemble_tokens, tokenize
 from sspvs.types import FloatArray
@@ -152,8 +152,9 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
         vocab_size: Ids of the text tower `small`; the model's own setting, linked. Null: its default.
         use_text: The model's text guidance, linked; anything but `none` gives tokens.
         text: Tokens of each text field. Published for SumMe: 1, 3, 1, for TVSum: 1, 3, 10, of category, query, title.
-        texts: A manifest (.csv, .jsonl) with `id` (a video's key or name) and the text fields, in place of the
-            dataset's own: its title and category, and where it has no title the video's name as the search query.
+        texts: A manifest (.csv, .jsonl) with `id` (a video's key or name) and the text fields, a text-info JSON of the
+            SSPVS release, or its folder of token ids, in place of the dataset's own texts: its title and category, and
+            where it has no title the video's name as the search query.
         title_as_query: Give the title in the place of the search query, as published for TVSum.
         max_frames: Longest run of a video's frames, drawn at random while training; null: whole videos.
         padding_counts: While training, fill shorter videos up to `max_frames` with rows of zeros that count as frames
@@ -254,11 +255,12 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
 
     def dataset(self, part: Part, *, mode: Literal["train", "whole"] = "whole") -> SummarizeDataset:
         """The examples of a part of the fold, after `setup`."""
-        tokenizer = None
+        table, tokenizer = self.table.select(getattr(self.fold_videos, part)), None
         if self.use_text != "none":
-            tokenizer = load_tokenizer(self.encoder, download=self.download, vocab_size=self.vocab_size)
+            videos, size = table.videos, self.vocab_size
+            tokenizer = load_tokenizer_of(videos, self.encoder, download=self.download, vocab_size=size)
         return SummarizeDataset(
-            self.table.select(getattr(self.fold_videos, part)),
+            table,
             tokenizer=tokenizer,
             text=self.text,
             max_frames=self.max_frames,
@@ -274,7 +276,7 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
             if not dataset.n_with_text:
                 raise DatasetError(
                     f"text guidance ({self.use_text}) needs text, and nothing is written about the {len(dataset)} "
-                    "training videos in the fields that data.text gives tokens to; give data.texts (a manifest), or "
+                    "training videos in the fields that data.text gives tokens to; give data.texts, or "
                     "set model.summarizer.text_guidance to none"
                 )
             logger.info("text about %d of %d training videos", dataset.n_with_text, len(dataset))

@@ -310,9 +310,12 @@ def _published_row(result: PublishedResult, evaluation: EvaluationRecord | None 
 
 
 def _apart(published: list[PublishedResult], shown: list[str]) -> Iterator[Apart]:
-    """Published correlations that no column may hold, by reason."""
+    """Published figures that no column may hold, by reason."""
     reasons: dict[str, list[str]] = {}
     for result in published:
+        if result.f_score is not None and result.checkpoint_rule is None:
+            text = f"{_published_row(result).label} {number(result.f_score, 3)} {result.f_score_reduction}"
+            reasons.setdefault("F1, checkpoint rule not known", []).append(text)
         if result.kendall_tau is None and result.spearman_rho is None:
             continue
         if result.protocol is None:

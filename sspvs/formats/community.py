@@ -21,6 +21,8 @@ from sspvs.table import (
 )
 from sspvs.types import Annotations, Fingerprint, FrameFeatures
 
+TRAINING = "training a summarizer on it"
+
 
 @FORMATS.register("community")
 class Community(Format):
@@ -161,7 +163,7 @@ class Tally:
         gtscore = "" if self.with_gtscore == readable else f"{self.with_gtscore} of {readable} videos have gtscore"
         lacks = "; ".join(text for text in (features, gtscore) if text)
         found.use("scoring it without training (sspvs score, --baseline contrastive)", not features, features)
-        found.use("training a summarizer on it", not lacks, lacks)
+        found.use(TRAINING, not lacks, lacks)
 
 
 def _fingerprint(made: Fingerprint | None) -> str:

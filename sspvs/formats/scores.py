@@ -15,7 +15,7 @@ from sspvs.files import WrongFileError, check_kind, kind_of, read_text
 from sspvs.formats.format import FORMATS, Format
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, explain_keys, span
-from sspvs.parsing import parse_json, table_records
+from sspvs.parsing import lines_of, parse_json, table_records
 from sspvs.table import VideoScores, is_h5, layout, read_scores
 from sspvs.table.group_reader import GroupReader
 from sspvs.table.h5_file import open_h5
@@ -24,9 +24,10 @@ from sspvs.table.numpy_file import check_arrays
 from sspvs.table.score_file import read_video
 from sspvs.types.video import LARGEST
 
+SALIENCY = "pred_saliency_scores"
 KINDS = (
     "h5 (group a video: 'scores', or 'score'), JSON {video: [numbers]} or {video: {scores, picks, summary}}, "
-    "npz (array a video) or CSV (video, pick or frame, score)"
+    f"JSON lines {{vid, {SALIENCY}}}, npz (array a video) or CSV (video, pick or frame, score)"
 )
 _INSTEAD = "scores are evaluated, not converted: sspvs evaluate --dataset D.h5 --scores THIS"
 _USE = ("evaluation (sspvs evaluate --dataset D.h5 --scores THIS)", True, "needs the dataset file")
@@ -55,19 +56,22 @@ class Scores(Format):
 
 @FORMATS.register("scores-json")
 class ScoresJson(Format):
-    """`{video: [score, ...]}`."""
+    """`{video: [score, ...]}`, or `{"vid": video, "pred_saliency_scores": [score, ...]}` a line."""
 
-    what = "a method's scores, a list a video (JSON)"
-    order = 150
+    what = "a method's scores, a list a video (JSON or JSON lines)"
+    order = 128  # before QVHighlights, whose queries such lines repeat
     instead = _INSTEAD
 
     def matches(self, head: PathHead) -> bool:
-        """An object whose first value is a flat list of numbers."""
+        """An object whose first value is a flat list of numbers, or lines of objects with one."""
+        if _has_saliency(head):
+            return True
         first = head.first if isinstance(head.json, dict) else None
         return isinstance(first, list) and bool(first) and type(first[0]) in (int, float)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        scores: dict[str, Any] = PathHead(path).json
+        head = PathHead(path)
+        scores: dict[str, Any] = _saliency(read_text(path)) if _has_saliency(head) else head.json
         found.n_videos, lengths = len(scores), list[int]()
         for name, values in scores.items():
             try:
@@ -84,6 +88,10 @@ class ScoresJson(Format):
         meaning = "a score a pick or a frame"
         found.key("a video's key or name", len(scores), f"list of {span(lengths)}", "numbers", meaning)
         found.use(*_USE)
+
+
+def _has_saliency(head: PathHead) -> bool:
+    return isinstance(head.first_line, dict) and SALIENCY in head.first_line
 
 
 def scored_videos(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -133,6 +141,8 @@ def read_score_file(path: str | os.PathLike[str]) -> dict[str, VideoScores]:
         if kind is not None and kind.name == "zip":
             return _read_npz(path)
         text = read_text(path)
+        if path.suffix.lower() == ".jsonl":
+            return scores_from_mapping(_saliency(text))
         return _read_csv(text) if path.suffix.lower() == ".csv" else scores_from_mapping(parse_json(text, once=True))
     except DatasetError:
         raise
@@ -207,6 +217,19 @@ def _read_npz(path: Path) -> dict[str, VideoScores]:
     if any(not isinstance(array, np.ndarray) for array in arrays.values()):
         raise DatasetError(f"{path}: a zip file, but not of arrays (a torch checkpoint?); save the scores as {KINDS}")
     return scores_from_mapping(arrays)
+
+
+def _saliency(text: str) -> dict[str, Any]:
+    """What Moment-DETR and those after it submit: a line a query of a video, a score for each 2-second clip."""
+    found: dict[str, Any] = {}
+    for number, line in lines_of(text):
+        row = parse_json(line)
+        if not isinstance(row, dict) or not {"vid", SALIENCY} <= set(row):
+            raise ValueError(f"line {number}: expected 'vid' and '{SALIENCY}', found {_described(row)}")
+        if str(row["vid"]) in found:
+            raise ValueError(f"line {number}: a second line about '{row['vid']}'; keep that of the query that is meant")
+        found[str(row["vid"])] = row[SALIENCY]
+    return found
 
 
 def _read_csv(text: str) -> dict[str, VideoScores]:

@@ -1,50 +1,51 @@
-"""The SSPVS pretraining release (Li et al., WACV 2023): a folder of features, texts as token ids, two lists."""
+"""The SSPVS release as it is unpacked (Li et al., WACV 2023): features, texts as token ids, lists, annotated sets."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from functools import lru_cache, partial
+from collections.abc import Iterator
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 
 from sspvs.annotations.record import Problems
+from sspvs.annotations.video_names import VideoFinder
 from sspvs.atomic import atomic_h5, write_text
-from sspvs.errors import DatasetError, MissingExtraError, SspvsError, first_line
+from sspvs.errors import DatasetError, SspvsError
 from sspvs.files import read_json
+from sspvs.formats.community import TRAINING
+from sspvs.formats.conversion import inspect_file
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, span
-from sspvs.table import FeatureStream, LoadedVideo, Video, VideoTable, layout, read_features
-from sspvs.table.h5_file import H5_ERRORS, open_h5
-from sspvs.table.h5_survey import GUIDE, TOKEN_GUIDE, TOKEN_KEYS
-from sspvs.table.text import FIELDS, TextFields, TokenFields
-from sspvs.types import FrameFeatures, IntArray
-from sspvs.weights.digest import REMEDY, model_folder
+from sspvs.formats.sspvs_texts import (
+    FIELD_OF,
+    NEEDED,
+    available,
+    read_text_info,
+    read_tokens,
+    token_fields,
+    tokens_of,
+    words_of,
+)
+from sspvs.table import FeatureStream, LoadedVideo, Video, VideoTable, layout, read_dataset, read_features
+from sspvs.table.h5_survey import GUIDE, TOKEN_GUIDE
+from sspvs.table.text import FIELDS, TextFields
+from sspvs.types import FrameFeatures
 
-if TYPE_CHECKING:
-    from sspvs.models.tokenizers import BertTokenizer
-
-FEATURES, TEXTS = "features", "info_embed"
+FEATURES, TEXTS, LIST_FOLDER, ABOVE = "features", "info_embed", "list_file", "ssl"
 LISTS = {"train": "train_list.json", "val": "val_list.json"}
+WORDS = "info_preprocessed.json"  # beside the lists: the texts that the token ids were made of
 RATE_HZ = 2.0  # googLeNet features of two frames a second
-FIELD_OF = dict(zip(TOKEN_KEYS, FIELDS, strict=True))  # key in a token file -> text field
-VOCABULARY = 30522  # tokens of bert-base-uncased
-_FRAMING = (101, 102, 0)  # [CLS], [SEP], [PAD]
-_PURPOSE = "reading and writing BERT token ids"
-NEEDED = f"{_PURPOSE} needs the word pieces: {REMEDY}"
 
 
 @FORMATS.register("sspvs")
 class SspvsRelease(Format):
-    """The folder: `features/ID.h5`, `info_embed/ID.h5`, `train_list.json`, `val_list.json`."""
+    """`features/ID.h5`, `info_embed/ID.h5` and `list_file/`, in the folder or its `ssl/`; `data/` for fine-tuning."""
 
-    what = "the SSPVS pretraining release (folder: features/, info_embed/, lists)"
+    what = "the SSPVS release (folder: features/, info_embed/, list_file/; data/)"
     order = 30
     needs = ("features",)
     holds = frozenset({"features", "token ids", *FIELDS, "subset (train, val, test)", "names beside the keys"})
@@ -52,55 +53,30 @@ class SspvsRelease(Format):
 
     def matches(self, head: PathHead) -> bool:
         """A folder with at least one of the parts, and something in it."""
-        parts = (head.path / part for part in (FEATURES, TEXTS))
-        lists = ((head.path / name).is_file() for name in LISTS.values())
-        return head.is_folder and (any(part.is_dir() and any(part.glob("*.h5")) for part in parts) or any(lists))
+        return head.is_folder and (is_release(head.path) or bool(Release(head.path).datasets))
 
     def read(self, path: Path, settings: Settings) -> VideoTable:  # noqa: ARG002
-        release = _Release(path)
+        release = Release(path)
         assumptions = [f"{RATE_HZ:g} features a second were taken for granted; each is a frame of its own"]
-        if release.texts and not available():
+        if release.tokens and not available():
             assumptions.append(f"the texts stay token ids: {NEEDED}")
         return VideoTable([release.video(key) for key in release.ids], name=path.name, assumptions=assumptions)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        release = _Release(path)
-        found.n_videos = len(release.ids)
-        lengths, widths, tokens = list[int](), list[int](), list[int]()
-        for key in found.watched(release.ids):
-            try:
-                if key in release.features:
-                    features = _features(release.features[key]).features
-                    lengths.append(len(features))
-                    widths.append(features.shape[1])
-            except SspvsError as error:
-                found.problem(error, key, remedy="fetch the file again")
-            try:
-                if key in release.texts:
-                    tokens.append(sum(map(len, read_tokens(release.texts[key]).values())))
-            except SspvsError as error:
-                found.problem(error, key, remedy="fetch the file again")
-        shape, meaning = f"({span(lengths)}, {span(widths)})", GUIDE["features"].meaning
-        found.key(f"{FEATURES}/ID.h5: features", len(release.features), shape, "float32", meaning)
-        for name, guide in TOKEN_GUIDE.items():
-            found.key(f"{TEXTS}/ID.h5: {name}", len(release.texts), guide.shape, "ids", guide.meaning)
-        found.facts["tokens a video, all fields"] = span(tokens)
-        _check_lists(found, release)
-        if found.video is not None:
-            found.detail = _detail(release, found.video)
-        both = release.features.keys() & release.texts.keys()
-        for key in release.ids:
-            if key not in both:
-                part = "features" if key in release.texts else "texts"
-                found.problem(f"no {part}", key, blocking=False)
-        ready = bool(lengths and tokens)
-        found.use("pretraining", ready, "" if ready else "needs features and texts")
-        found.use("evaluation", False, "no annotations")
-        found.advice.append(f"as a feature file: sspvs data convert '{path}' --to community --out F.h5")
+        """Read all features and token ids, hold the lists against them, and look at the annotated sets."""
+        release = Release(path)
+        if release.has_pairs:
+            _inspect_pairs(release, found)
+        else:
+            found.use("pretraining", False, f"no {FEATURES}/ and {TEXTS}/")
+        for dataset in release.datasets:
+            _inspect_dataset(dataset, dataset.relative_to(path), found)
+        if not release.datasets:
+            found.use("evaluation", False, "no annotations")
 
     def write(self, path: Path, videos: Iterator[LoadedVideo], ledger: Ledger) -> None:
         """Write a release folder; features of another rate are written as they are."""
-        for folder in (FEATURES, TEXTS):
+        for folder in (FEATURES, TEXTS, LIST_FOLDER):
             (path / folder).mkdir()
         lists: dict[str, list[str]] = {name: [] for name in LISTS}
         for video in videos:
@@ -108,7 +84,7 @@ class SspvsRelease(Format):
             assert video.features is not None  # `lacks` saw to it
             with atomic_h5(path / FEATURES / f"{stem}.h5") as file:
                 file[layout.FEATURES] = np.asarray(video.features.features, dtype=np.float32)
-            tokens = _tokens(video, ledger)
+            tokens = tokens_of(video, ledger)
             with atomic_h5(path / TEXTS / f"{stem}.h5") as file:
                 for key, field in FIELD_OF.items():  # empty where there is no text
                     file[key] = np.asarray(tokens.get(field, ()), dtype=np.int64)
@@ -119,31 +95,7 @@ class SspvsRelease(Format):
             else:
                 ledger.leave_out(f"subset {part} (the release has lists for train and val only)", video.id)
         for name, ids in lists.items():
-            write_text(path / LISTS[name], json.dumps(ids, indent=0) + "\n")
-
-
-@FORMATS.register("sspvs-tokens")
-class SspvsTokens(Format):
-    """A single `info_embed/ID.h5`."""
-
-    what = "one video's texts as BERT token ids, a part of the SSPVS release (h5)"
-    family = "tokens"
-    order = 70
-    instead = "convert the release folder that it lies in"
-    names_videos = False
-
-    def inspect(self, path: Path, found: Inspection) -> None:
-        """Read the token ids, as text too where the word pieces are here."""
-        tokens = read_tokens(path)
-        found.n_videos = 1
-        texts = _texts(tokens)
-        for key, field in FIELD_OF.items():
-            if field in tokens:
-                found.key(key, 1, f"({len(tokens[field])},)", "ids", TOKEN_GUIDE[key].meaning)
-                found.facts[f"{field} reads"] = texts.get(field, NEEDED) or "(empty)"
-            else:
-                found.problem(f"no '{key}'", blocking=False)
-        found.use("pretraining, with the features of the same video", True)
+            write_text(path / LIST_FOLDER / LISTS[name], json.dumps(ids, indent=0) + "\n")
 
 
 @FORMATS.register("sspvs-list")
@@ -168,16 +120,81 @@ class SspvsList(Format):
         found.use("pretraining: it names the videos to train or to validate on", True)
 
 
-class _Release:
-    """The parts of a release folder: id -> feature file, id -> token file, subset -> ids of its list."""
+class Release:
+    """The parts of an unpacked release: id -> feature file, id -> token file or texts, subset -> ids of its list.
+
+    Args:
+        folder: The folder of `features/` and `info_embed/`, or the one above, which has them in `ssl/` as unpacked.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.features = {path.stem: path for path in sorted((folder / FEATURES).glob("*.h5"))}
-        self.texts = {path.stem: path for path in sorted((folder / TEXTS).glob("*.h5"))}
-        self.ids = sorted(self.features.keys() | self.texts.keys())
-        paths = {part: folder / name for part, name in LISTS.items()}
-        self.lists = {part: _read_list(path) for part, path in paths.items() if path.is_file()}
+        self.folder = folder
+        self.root = folder / ABOVE if (folder / ABOVE).is_dir() and not (folder / FEATURES).is_dir() else folder
+        self.features = {path.stem: path for path in sorted((self.root / FEATURES).glob("*.h5"))}
+        self.tokens = {path.stem: path for path in sorted((self.root / TEXTS).glob("*.h5"))}
+        self.list_paths = {part: self._list_file(name) for part, name in LISTS.items()}
+        self.lists, self.unreadable = dict[str, list[str]](), dict[str, str]()  # subset -> ids, or what is wrong
+        for part, path in self.list_paths.items():
+            try:
+                self.lists |= {part: _read_list(path)} if path.is_file() else {}
+            except DatasetError as error:
+                self.unreadable[part] = str(error).removeprefix(f"{path}: ")
         self.parts = {key: part for part, keys in self.lists.items() for key in keys}
+
+    @cached_property
+    def words(self) -> dict[str, TextFields]:
+        """The texts themselves by id, read where there are no token ids; empty without them too."""
+        path = self._list_file(WORDS)
+        return read_text_info(path) if path.is_file() and not self.tokens else {}
+
+    @property
+    def ids(self) -> list[str]:
+        """The videos with features or token ids."""
+        return sorted(self.features.keys() | self.tokens.keys())
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether there is any part of what pretraining reads."""
+        return bool(self.ids or self.lists or self.unreadable)
+
+    @property
+    def datasets(self) -> list[Path]:
+        """The annotated sets that come with it, in `data/` or beside the folders of their token ids."""
+        homes = (home for home in (self.folder / "data", self.folder) if any(home.glob(f"*_{TEXTS}")))
+        return sorted(next(homes, self.folder / "data").glob("*.h5"))
+
+    def faults(self) -> Iterator[tuple[str, str, str]]:
+        """What keeps the lists from being pretrained on: list, id (empty: all of it) and a sentence."""
+        for part, sentence in self.unreadable.items():
+            yield LISTS[part], "", sentence
+        if "train" not in self.lists | self.unreadable:
+            yield "", "", f"no {self.list_paths['train'].relative_to(self.root)}, which has the ids to train on"
+        if not self.features:
+            yield "", "", f"no {FEATURES}/ID.h5"
+        if not self.tokens and not self.words:
+            yield "", "", f"no texts: neither {TEXTS}/ID.h5 nor {LIST_FOLDER}/{WORDS}"
+        texts, where = (self.tokens, f"{TEXTS}/ file") if self.tokens else (self.words, f"text in {WORDS}")
+        for part, ids in self.lists.items():
+            name = LISTS[part]
+            if not ids:
+                yield name, "", "the list is empty"
+            for key, count in Counter(ids).items():
+                if count > 1:
+                    yield name, key, f"named {count} times"
+                if not key or key != Path(key).name:
+                    yield name, key, "is no id"
+                    continue
+                if self.features and key not in self.features:
+                    yield name, key, f"no {FEATURES}/ file"
+                if texts and key not in texts:
+                    yield name, key, f"no {where}"
+                if part == "val" and key in self.lists.get("train", ()):
+                    yield name, key, "in both lists: what chooses the checkpoint must not be trained on"
+
+    def _list_file(self, name: str) -> Path:
+        """A file of `list_file/`, or beside `features/` as we write and earlier copies have it."""
+        places = [self.root / folder / name for folder in (LIST_FOLDER, "")]
+        return next((path for path in places if path.is_file()), places[0])
 
     def video(self, key: str) -> Video:
         """One video, whose features and texts are read when it is loaded."""
@@ -186,77 +203,37 @@ class _Release:
 
     def load(self, key: str) -> LoadedVideo:
         """Features and texts of one video, with whichever of the two there is."""
-        tokens = read_tokens(self.texts[key]) if key in self.texts else {}
+        tokens = read_tokens(self.tokens[key]) if key in self.tokens else {}
         features = _features(self.features[key]) if key in self.features else None
-        part, text = self.parts.get(key, ""), TextFields(**_texts(tokens))
+        text = self.words.get(key) or TextFields(**words_of(tokens))
+        part = self.parts.get(key, "")
         return LoadedVideo(key, key, features=features, text=text, tokens=tokens, part=part, frame_rate=RATE_HZ)
 
 
 def is_release(folder: Path) -> bool:
-    """Whether a folder has what pretraining needs of the release's layout."""
-    return (folder / LISTS["train"]).is_file() and (folder / FEATURES).is_dir()
+    """Whether a folder has any part of the release's layout that pretraining reads."""
+    return Release(folder).has_pairs
 
 
-def read_release(folder: Path, part: str) -> list[Video]:
-    """The videos of one of the lists, in its order; features are not opened, texts are."""
-    names, problems, videos = _read_list(folder / LISTS[part]), Problems(folder / LISTS[part]), list[Video]()
-    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
-    problems.extend(("", f"the id '{name}' occurs more than once") for name in repeated)
-    odd = [name for name in names if not name or name != Path(name).name]
-    problems.extend(("", f"'{name}' is no id") for name in odd)
-    if not names:
-        problems.add("", "the list is empty")
-    for number, name in enumerate((name for name in dict.fromkeys(names) if name not in odd), start=1):
-        place, paths = f"entry {number} ({name})", [folder / kind / f"{name}.h5" for kind in (FEATURES, TEXTS)]
-        missing = [path for path in paths if not path.is_file()]
-        problems.extend((place, f"no file {path}") for path in missing)
-        try:
-            tokens = {} if paths[1] in missing else read_tokens(paths[1])
-        except DatasetError as error:
-            problems.add(place, str(error))
-            continue
-        if not missing:
-            text = TokenFields(*(tuple(int(n) for n in tokens.get(field, ()) if n not in _FRAMING) for field in FIELDS))
-            videos.append(Video(name, (FeatureStream(paths[0]),), text=text, where=place, part=part, notes=folder))
+def read_release(folder: Path) -> tuple[list[Video], Path]:
+    """The videos of both lists, in their order, and the folder they lie in; features are not opened, texts are."""
+    release = Release(folder)
+    problems, videos = Problems(release.root), list[Video]()
+    for name, key, sentence in release.faults():
+        problems.add(f"{name}, '{key}'" if key else name, sentence)
+    for part, ids in release.lists.items():
+        for key in dict.fromkeys(ids):
+            place = f"{LISTS[part]}, '{key}'"
+            try:
+                text = token_fields(release.tokens[key]) if key in release.tokens else release.words.get(key)
+            except DatasetError as error:
+                problems.add(place, str(error))
+                continue
+            if text is not None and key in release.features:
+                stream = FeatureStream(release.features[key])
+                videos.append(Video(key, (stream,), text=text, where=place, part=part, notes=release.root))
     problems.raise_any()
-    return videos
-
-
-def available() -> bool:
-    """Whether BERT's word pieces are on this machine."""
-    try:
-        model_folder(_PURPOSE)
-    except MissingExtraError:
-        return False
-    return True
-
-
-def read_tokens(path: str | os.PathLike[str]) -> dict[str, IntArray]:
-    """Token ids of one video, by text field."""
-    try:
-        with open_h5(path) as file:
-            found = {field: _read_ids(path, key, file[key]) for key, field in FIELD_OF.items() if key in file}
-            others = ", ".join(sorted(file)) or "nothing"
-    except H5_ERRORS as error:
-        raise DatasetError(f"{path}: cannot read token ids: {first_line(error)}; fetch the file again") from error
-    if not found:
-        raise DatasetError(f"{path}: expected token ids under {', '.join(TOKEN_KEYS)}, found {others}")
-    return found
-
-
-def _read_ids(path: str | os.PathLike[str], key: str, data: Any) -> IntArray:
-    is_dataset = isinstance(data, h5py.Dataset)
-    if is_dataset and not data.size:
-        return np.zeros(0, np.int64)
-    if not is_dataset or data.dtype.kind not in "iuf":
-        raise DatasetError(f"{path}: '{key}': expected token ids, found {data.dtype if is_dataset else 'a group'}")
-    ids = np.asarray(data[()]).reshape(-1)
-    whole = ids.astype(np.int64)
-    if (whole != ids).any() or (whole < 0).any() or (whole >= VOCABULARY).any():
-        raise DatasetError(
-            f"{path}: '{key}': expected ids 0..{VOCABULARY - 1} of bert-base-uncased, found {ids.min()}..{ids.max()}"
-        )
-    return whole
+    return videos, release.root
 
 
 def _read_list(path: Path) -> list[str]:
@@ -269,29 +246,6 @@ def _read_list(path: Path) -> list[str]:
     return ids
 
 
-@lru_cache(maxsize=1)
-def _tokenizer() -> BertTokenizer:
-    from sspvs.models.tokenizers import BertTokenizer
-
-    return BertTokenizer("bert-base-uncased", _PURPOSE)
-
-
-def _texts(tokens: Mapping[str, IntArray]) -> dict[str, str]:
-    """Text of each field, lower case and without special tokens, as BERT reads it; empty without the word pieces."""
-    return {field: _tokenizer().decode(ids.tolist()) for field, ids in tokens.items()} if available() else {}
-
-
-def _tokens(video: LoadedVideo, ledger: Ledger) -> dict[str, IntArray]:
-    """Token ids as the source had them, else of its texts, without [CLS] and [SEP]."""
-    tokens = {name: np.asarray(ids, dtype=np.int64) for name, ids in video.tokens.items()}
-    fresh = [name for name in FIELDS if getattr(video.text, name) and name not in tokens]
-    if fresh and not available():
-        ledger.leave_out(f"{', '.join(fresh)} ({NEEDED})", video.id)
-        return tokens
-    encoded = {name: _tokenizer().encode(getattr(video.text, name)) for name in fresh}
-    return tokens | {name: np.asarray(ids, dtype=np.int64) for name, ids in encoded.items()}
-
-
 def _features(path: Path) -> FrameFeatures:
     with read_features(path) as store:
         if list(store) != [path.stem]:
@@ -299,20 +253,80 @@ def _features(path: Path) -> FrameFeatures:
         return store[path.stem]
 
 
-def _check_lists(found: Inspection, release: _Release) -> None:
-    for part, name in LISTS.items():
-        found.facts[name] = f"{len(release.lists[part])} ids" if part in release.lists else "not there"
-    for part, ids in release.lists.items():
-        for key, count in Counter(ids).items():
-            if count > 1:
-                found.problem(f"named {count} times in {LISTS[part]}", key, blocking=False)
-            if key not in release.features:
-                found.problem(f"in {LISTS[part]}, but no {FEATURES}/ file", key, remedy="take it out of the list")
-    for key in sorted(set(release.lists.get("train", [])) & set(release.lists.get("val", []))):
-        found.problem("in both lists: what chooses the checkpoint must not be trained on", key)
+def _inspect_pairs(release: Release, found: Inspection) -> None:
+    """What pretraining reads."""
+    found.n_videos = len(release.ids)
+    lengths, widths, tokens = list[int](), list[int](), list[int]()
+    for key in found.watched(release.ids):
+        try:
+            if key in release.features:
+                features = _features(release.features[key]).features
+                lengths.append(len(features))
+                widths.append(features.shape[1])
+        except SspvsError as error:
+            found.problem(error, key, remedy="fetch the file again")
+        try:
+            if key in release.tokens:
+                tokens.append(sum(map(len, read_tokens(release.tokens[key]).values())))
+        except SspvsError as error:
+            found.problem(error, key, remedy="fetch the file again")
+    shape, meaning = f"({span(lengths)}, {span(widths)})", GUIDE["features"].meaning
+    found.key(f"{FEATURES}/ID.h5: features", len(release.features), shape, "float32", meaning)
+    for name, guide in TOKEN_GUIDE.items():
+        found.key(f"{TEXTS}/ID.h5: {name}", len(release.tokens), guide.shape, "ids", guide.meaning)
+    found.facts["tokens a video, all fields"] = span(tokens)
+    for part, path in release.list_paths.items():
+        ids = release.lists.get(part)
+        count = "not there" if ids is None else f"{len(ids)} ids"
+        found.facts[str(path.relative_to(release.folder))] = "damaged" if part in release.unreadable else count
+    if len(set(widths)) > 1:
+        found.problem(f"features of different widths, {span(widths)}: of more than one backbone")
+    for name, key, sentence in release.faults():
+        found.problem(f"{name}: {sentence}" if name else sentence, key or None)
+    for key in release.ids:
+        if key not in release.parts and not (key in release.features and key in release.tokens):
+            found.problem(f"no {FEATURES if key in release.tokens else 'token ids'}", key, blocking=False)
+    if found.video is not None:
+        found.detail = _detail(release, found.video)
+    in_the_way = [
+        problem.text
+        for problem in found.problems
+        if problem.blocking and (not problem.videos or not release.parts.keys().isdisjoint(problem.videos))
+    ]
+    found.use("pretraining (--data.train THIS)", not in_the_way, in_the_way[0] if in_the_way else "")
+    found.advice.append(f"as a feature file: sspvs data convert '{release.folder}' --to community --out F.h5")
 
 
-def _detail(release: _Release, key: str) -> dict[str, str]:
+def _inspect_dataset(path: Path, name: Path, found: Inspection) -> None:
+    """An annotated set, and the token ids of its videos beside it."""
+    inner = inspect_file(path)
+    training = next((use for use in inner.uses if use.what == TRAINING), None)
+    blocked = "" if inner.usable else f"{inner.problems[0].text}; sspvs data inspect '{path}' says more"
+    why = blocked or (training.why if training is not None else f"it is {inner.what}")
+    found.use(f"fine-tuning on {name} (--data.dataset)", not why, why)
+    texts = path.with_name(f"{path.stem}_{TEXTS}")
+    if not texts.is_dir() or why:
+        return
+    with read_dataset(path) as store:
+        finder, there, unknown = VideoFinder(store), set[str](), list[str]()
+        for file in sorted(texts.glob("*.h5")):
+            key = finder.find(file.stem)
+            try:
+                read_tokens(file)
+            except SspvsError as error:
+                found.problem(error, f"{texts.name}/{file.stem}", remedy="fetch the file again")
+                continue
+            if key is None:
+                unknown.append(file.stem)
+            else:
+                there.add(key)
+        missing = len(store) - len(there)
+    why = f"'{unknown[0]}' is no video of {path.name}" if unknown else ""
+    why = why or (f"{missing} of {len(store)} videos have none" if missing else "")
+    found.use(f"with its texts, {name.with_name(texts.name)} (--data.texts)", not why, why)
+
+
+def _detail(release: Release, key: str) -> dict[str, str]:
     if key not in release.ids:
         return {}
     video, detail = release.load(key), dict[str, str]()

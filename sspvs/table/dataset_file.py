@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from sspvs.atomic import atomic_h5
-from sspvs.errors import DatasetError, FeatureFileError, first_line, local_only, printable
+from sspvs.errors import DatasetError, FeatureFileError, first_line, listed, local_only, printable
 from sspvs.files import WrongFileError
 from sspvs.parsing import parse_json
 from sspvs.table import annotation_group, layout
@@ -202,7 +202,9 @@ def _check_file(path: Path) -> None:
     if not path.exists():
         raise DatasetError(f"{path}: no such file; expected a dataset file (.h5)")
     if path.is_dir():
-        raise DatasetError(f"{path}: expected a dataset file (.h5), found a folder")
+        inside = sorted(str(file.relative_to(path)) for place in ("*.h5", "data/*.h5") for file in path.glob(place))
+        named = f"; name one of those in it: {listed(inside)}" if inside else ""
+        raise DatasetError(f"{path}: expected a dataset file (.h5), found a folder{named}")
     try:
         open_h5(path).close()
     except WrongFileError as error:

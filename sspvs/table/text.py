@@ -81,6 +81,11 @@ class TextSettings(Settings):
         return len(FIELDS) - (self.description is None)
 
 
+def only_field(text: TextFields | TokenFields, field: str) -> TextFields | TokenFields:
+    """One of the fields, the others empty."""
+    return type(text)(**{field: getattr(text, field)})
+
+
 def tokenize(fields: TextFields | TokenFields, tokenizer: Tokenizer) -> TokenFields:
     """The fields as token ids; those that are already are kept."""
     if isinstance(fields, TokenFields):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,48 @@ def test_the_release_needs_berts_vocabulary(tmp_path: Path) -> None:
         assert batch.tokens.shape == (2, 2 + 2 + 5 + 3 + 5)
         assert {101, 102} <= set(batch.tokens[0].tolist())
     assert data.feature_dim == 6
+
+
+FIELD_COLUMNS = {
+    "category": [f"kind {n % 2}" for n in range(8)],
+    "query": [f"query {n}" for n in range(8)],
+    "split": ["train"] * 6 + ["val"] * 2,
+}
+
+
+@pytest.mark.parametrize("field", ["category", "query", "title", "description"])
+def test_one_text_field_alone(field: str, tmp_path: Path) -> None:
+    """A row has the field's tokens between the separators of empty fields, whatever else is written."""
+    path = write_set(tmp_path, LENGTHS[:8], **FIELD_COLUMNS)
+    text = TextSettings(category=3, query=4, title=5, description=6)
+    data = ready(path, batch_size=1, text=text, text_type=field, negative_probability=0.0)
+    dataset, number = data.dataset("predict", "val"), {"category": 0, "query": 1, "title": 2, "description": 3}[field]
+    tokenizer, row = dataset.tokenizer, json.loads(path.read_text().splitlines()[7])
+    length = getattr(text, field)
+    (found,) = (dataset[n].text[0].tolist() for n in range(len(dataset)) if dataset[n].id == "v07")
+    wanted = tokenizer.encode(row[field])[:length]
+    wanted += [tokenizer.pad_id] * (length - len(wanted))
+    ends = [tokenizer.sep_id] * 3 + [tokenizer.end_id]
+    assert found == [tokenizer.cls_id, *ends[:number], *wanted, *ends[number:]]
+
+
+def test_another_text_is_another_in_the_field_that_is_read(tmp_path: Path) -> None:
+    data = ready(write_set(tmp_path, LENGTHS[:8], **FIELD_COLUMNS), text_type="category", negative_probability=1.0)
+    dataset = data.dataset("train")
+    own = {
+        example.id: example.text[0].tolist() for example in map(data.dataset("predict", "train").__getitem__, range(6))
+    }
+    for example in (dataset[number] for number in range(6)):
+        assert not example.is_match
+        assert example.text[0].tolist() != own[example.id]
+
+
+def test_a_field_that_no_video_has(tmp_path: Path) -> None:
+    path = write_set(tmp_path, LENGTHS[:8])
+    with pytest.raises(DatasetError, match=r"data.text_type query: none of the videos .* they have title, description"):
+        ready(path, text_type="query")
+    with pytest.raises(ValueError, match=r"data.text_type title: data.text gives this field no tokens"):
+        module(path, text_type="title", text=TextSettings(title=0))
 
 
 @pytest.mark.parametrize("how", [{"val_share": 1.0}, {"num_workers": -1}])

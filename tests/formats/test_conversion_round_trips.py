@@ -13,7 +13,7 @@ from helpers.drawn_dataset import NAMES, write_drawn_dataset
 from helpers.format_material import TOKENS, community, frame_bytes, make, summaries, videoxum_entry
 
 from sspvs.annotations import read_custom
-from sspvs.errors import FeatureFileError
+from sspvs.errors import FeatureFileError, MissingExtraError
 from sspvs.formats import Settings, convert, read_table
 from sspvs.table import read_dataset, read_features, write_dataset
 from sspvs.types import Annotations, Fingerprint, FrameFeatures, Shots, Timeline
@@ -174,7 +174,10 @@ def test_texts_go_through_the_community_layout(tmp_path: Path) -> None:
 
 
 def test_without_the_word_pieces_texts_are_left_out_and_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sspvs.formats.sspvs_release.available", lambda: False)
+    def missing(purpose: str) -> Path:
+        raise MissingExtraError(purpose)
+
+    monkeypatch.setattr("sspvs.formats.sspvs_texts.model_folder", missing)
     source = make("sspvs", tmp_path)
     forth = convert(source, tmp_path / "c.h5", to="community")
     assert any("pip install" in note for note in forth.table.assumptions)

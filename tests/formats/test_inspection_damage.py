@@ -214,13 +214,13 @@ def test_mrhisum_of_other_lengths_is_reported(tmp_path: Path) -> None:
 def test_a_release_whose_parts_do_not_fit_is_reported(tmp_path: Path) -> None:
     release = make("sspvs", tmp_path)
     (release / "features" / "Zz9.h5").unlink()
-    (release / "val_list.json").write_text(json.dumps(["id three", "-aB_c1"]))
+    (release / "list_file" / "val_list.json").write_text(json.dumps(["id three", "-aB_c1"]))
     with h5py.File(release / "info_embed" / "id three.h5", "a") as file:
         file["title"][0] = 99999
     found = inspect_file(release)
     texts = {problem.text: problem.videos for problem in found.problems if problem.blocking}
-    assert texts["in train_list.json, but no features/ file"] == ["Zz9"]
-    assert texts["in both lists: what chooses the checkpoint must not be trained on"] == ["-aB_c1"]
+    assert texts["train_list.json: no features/ file"] == ["Zz9"]
+    assert texts["val_list.json: in both lists: what chooses the checkpoint must not be trained on"] == ["-aB_c1"]
     assert any("expected ids 0..30521" in text for text in texts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import h5py
@@ -12,7 +13,9 @@ from helpers.drawn_dataset import write_drawn_dataset
 from helpers.format_material import MAKERS, TOKENS, make
 
 from sspvs.cli import main
+from sspvs.errors import DatasetError
 from sspvs.formats import inspect_file
+from sspvs.formats.scores import read_score_file
 from sspvs.table import write_scores
 from sspvs.table.score_file import VideoScores
 
@@ -128,7 +131,7 @@ def test_token_ids_are_read_as_text(tmp_path: Path) -> None:
     assert single.facts["query reads"] == "how to cook"
     assert single.facts["description reads"] == "(empty)"
     assert inspect_file(release, "Zz9").detail["query"] == f"{len(TOKENS['query'])} tokens: how to cook"
-    assert inspect_file(release / "train_list.json").kind == "sspvs-list"
+    assert inspect_file(release / "list_file" / "train_list.json").kind == "sspvs-list"
     assert inspect_file(release / "features" / "Zz9.h5").kind == "features"
 
 
@@ -155,3 +158,24 @@ def test_the_peers_files(shared_data: Path) -> None:
     assert augmented.facts["tested in any fold"] == "15 videos"
     for path in sorted((shared_data / "splits").glob("*.json")):
         assert inspect_file(path).kind == "splits"
+
+
+def test_saliency_of_clips_as_moment_detr_writes_it(tmp_path: Path) -> None:
+    rows = [
+        {"qid": n, "query": "a dog", "vid": f"v{n}", "pred_relevant_windows": [], "pred_saliency_scores": [-0.2, n, 1]}
+        for n in (1, 2)
+    ]
+    path = tmp_path / "hl_val_submission.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    found = read_score_file(path)
+    assert {name: video.scores.tolist() for name, video in found.items()} == {"v1": [-0.2, 1, 1], "v2": [-0.2, 2, 1]}
+    seen = inspect_file(path, "v2")
+    assert (seen.kind, seen.usable, seen.n_videos) == ("scores-json", True, 2)
+    for wrong, sentence in (
+        ({**rows[1], "vid": "v1"}, "line 2: a second line about 'v1'"),
+        ({"vid": "v2", "scores": [1]}, "line 2: expected 'vid' and 'pred_saliency_scores', found a dict of 'vid'"),
+        ({**rows[1], "pred_saliency_scores": "none"}, "video 'v2': scores: expected one list"),
+    ):
+        path.write_text("\n".join(map(json.dumps, [rows[0], wrong])))
+        with pytest.raises(DatasetError, match=re.escape(sentence)):
+            read_score_file(path)

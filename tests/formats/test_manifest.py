@@ -229,18 +229,18 @@ def test_what_is_wrong_with_a_release_is_reported_at_once(tmp_path: Path) -> Non
     with h5py.File(tmp_path / "info_embed" / "b.h5", "r+") as file:
         del file["title"]
         file["title"] = np.array([1.5])
-    (tmp_path / "train_list.json").write_text('["a", "b", "c", "c", "../d"]')
+    (tmp_path / "list_file" / "train_list.json").write_text('["a", "b", "c", "c", "../d"]')
     sentence = message(tmp_path)
     assert "4 problems" in sentence
     for part in (
-        "entry 1 (a): no file",
+        "train_list.json, 'a': no features/ file",
         "expected ids 0..30521",
-        "'c' occurs more",
-        "'../d' is no id",
+        "train_list.json, 'c': named 2 times",
+        "train_list.json, '../d': is no id",
     ):
         assert part in sentence, part
-    (tmp_path / "train_list.json").write_text('["c", "d"]')
-    assert "d: in the training and in the validation list" in message(tmp_path)
+    (tmp_path / "list_file" / "train_list.json").write_text('["c", "d"]')
+    assert "val_list.json, 'd': in both lists" in message(tmp_path)
     assert "expected an SSPVS release" in message(tmp_path / "features")
 
 

@@ -101,6 +101,7 @@ def sspvs_release(folder: Path) -> Path:
     """Features, token ids and lists of three videos."""
     (folder / "features").mkdir(parents=True)
     (folder / "info_embed").mkdir()
+    (folder / "list_file").mkdir()
     ids = ["-aB_c1", "Zz9", "id three"]
     for number, name in enumerate(ids):
         with h5py.File(folder / "features" / f"{name}.h5", "w") as file:
@@ -108,8 +109,8 @@ def sspvs_release(folder: Path) -> Path:
         with h5py.File(folder / "info_embed" / f"{name}.h5", "w") as file:
             for key, tokens in TOKENS.items():
                 file[key] = np.array(tokens, dtype=np.int64)
-    (folder / "train_list.json").write_text(json.dumps(ids[:2]))
-    (folder / "val_list.json").write_text(json.dumps(ids[2:]))
+    (folder / "list_file" / "train_list.json").write_text(json.dumps(ids[:2]))
+    (folder / "list_file" / "val_list.json").write_text(json.dumps(ids[2:]))
     return folder
 
 

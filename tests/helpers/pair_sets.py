@@ -53,6 +53,7 @@ def write_release(folder: Path, train: list[str], val: list[str]) -> None:
     """The layout of the SSPVS release: features and token ids of each video, and two lists."""
     (folder / "features").mkdir(parents=True)
     (folder / "info_embed").mkdir()
+    (folder / "list_file").mkdir()
     for number, name in enumerate([*train, *val]):
         with h5py.File(folder / "features" / f"{name}.h5", "w") as file:
             file["features"] = features_of(number, 4 + number)
@@ -61,5 +62,5 @@ def write_release(folder: Path, train: list[str], val: list[str]) -> None:
             file["query"] = np.array([101, 2100, 2101, 102])
             file["title"] = np.array([[3000 + number, 3001, 0, 0]])
             file["description"] = np.zeros(0)
-    (folder / "train_list.json").write_text(json.dumps(train))
-    (folder / "val_list.json").write_text(json.dumps(val))
+    (folder / "list_file" / "train_list.json").write_text(json.dumps(train))
+    (folder / "list_file" / "val_list.json").write_text(json.dumps(val))

@@ -18,7 +18,8 @@ from sspvs.cli import main
 from sspvs.errors import DatasetError, FeatureFileError, SspvsError
 from sspvs.features.resumable import open_parts
 from sspvs.formats.scores import score_problems, scored_videos
-from sspvs.formats.sspvs_release import read_release, read_tokens
+from sspvs.formats.sspvs_release import read_release
+from sspvs.formats.sspvs_texts import read_tokens
 from sspvs.formats.youtube8m import byte_videos, read_bytes
 from sspvs.table import FeatureStream, merge_files, read_dataset, read_features, read_scores
 from sspvs.table.h5_file import ALLOW_LINKS, open_h5
@@ -163,7 +164,7 @@ def test_files_of_other_layouts_follow_no_link(folder: Path) -> None:
             external(file, "cat" if name == "info_embed" else "features")
     (folder / "train_list.json").write_text(json.dumps(["x"]))
     with pytest.raises(DatasetError, match=r"info_embed/x.h5.*'cat' is a link into another file"):
-        read_release(folder, "train")
+        read_release(folder)
     with h5py.File(folder / "ydata-tvsum50.mat", "w") as file:
         file["far"] = h5py.ExternalLink("secret.h5", "/secret")
         virtual(file, "near")

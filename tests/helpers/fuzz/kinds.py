@@ -230,9 +230,9 @@ KINDS: dict[str, Kind] = {
     ),
     "release list": Kind(
         "json",
-        "release/train_list.json",
+        "release/list_file/train_list.json",
         named("release", drawn.sspvs_release),
-        _inspected("release/train_list.json", _SHARD.format("release"), "data inspect release"),
+        _inspected("release/list_file/train_list.json", _SHARD.format("release"), "data inspect release"),
     ),
     "YouTube-8M records": Kind(
         "tfrecord",
