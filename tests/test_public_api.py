@@ -98,7 +98,8 @@ def test_values_of_signatures_are_those_of_the_settings(name: str, settings: typ
     }
     assert len(shared) >= 3
     for one, default in shared.items():
-        assert parameters[one].default == default, one
+        from_config = name == "cross_validate" and one in ("protocol", "rule")  # None: what the config says
+        assert parameters[one].default == (None if from_config else default), one
 
 
 @pytest.mark.parametrize("name", DOCUMENTED)
