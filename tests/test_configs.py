@@ -266,12 +266,13 @@ def test_csta_runs_end_to_end(material: Path, tmp_path: Path) -> None:
     words = ["crossval", "--config", str(FINETUNE / "tvsum_csta.yaml"), "--out", str(tmp_path / "out"), "--seeds", "1"]
     words += ["--data.dataset", str(material / "tvsum.h5"), "--data.splits", str(tmp_path / "TVSum_splits.txt")]
     words += ["--model.cnn_weights", str(tmp_path / "googlenet.pth"), "--trainer.max_epochs", "1"]
-    words += ["--trainer.accelerator", "cpu", "--model.video.embed_dim", "64"]
+    words += ["--trainer.accelerator", "cpu", "--model.video.embed_dim", "64", "--checkpoint-rule", "best-test"]
     assert main(words) == 0
     task = SummarizeTask.from_pretrained(tmp_path / "out" / "seed_0" / "fold_0" / "pretrained")
     assert task.hparams["cnn_weights"] is None  # it needs the file no more
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     assert result["crossval"]["config"]["data"]["targets"] == "raw"
+    assert "kendall_tau and spearman_rho all rose" in result["crossval"]["folds"][0]["chosen"]["why"]
 
 
 # Refinement ----------------------------------------------------------------------------------------------------------
