@@ -15,7 +15,17 @@ from sspvs.models.layers import ProjectionHead
 from sspvs.models.ridge import Ridge, RidgeSettings
 from sspvs.models.streams import standardised
 from sspvs.models.summarizer_heads import HEADS, SummarizerHead
-from sspvs.models.text_guidance import GUIDANCES, Guide, GuidingText, TextGuidance, WholeTextFit, framing, in_float32
+from sspvs.models.text_guidance import (
+    GUIDANCES,
+    AlignedFit,
+    Guide,
+    GuidingText,
+    SentenceFit,
+    TextGuidance,
+    WholeTextFit,
+    framing,
+    in_float32,
+)
 from sspvs.models.text_towers import TextEncoder
 from sspvs.models.video_encoder import VideoEncoder
 from sspvs.schema import Choice, FrameCount, Probability, Range, Settings, build, chosen
@@ -43,8 +53,8 @@ class SummarizerSettings(Settings):
     """`added`: the pooled text, projected, to the first stage's states, as published; it shifts all frames alike.
     `gate`: how well each frame fits the words, after the fine alignment, to each stage's logits. `cross-attention`:
     each stage's states attend to the words. `sentences`: how well the sentences of a stream (captions, subtitles) fit
-    the text. `aligned`: how well each frame fits it after the coarse alignment of pretraining, through its linear
-    path."""
+    the text. `aligned`: how well each frame fits it after the coarse alignment of pretraining is a share of the
+    scores."""
     fit_frames: Literal["encoded", "alone"] = "encoded"
     """What `gate` compares with the words: states of the video tower, or frames `alone`, through a projection; as the
     fine objective of pretraining did (`losses.fine_frames`)."""
@@ -89,7 +99,7 @@ class SummarizerSettings(Settings):
 class SummarizerOutput(NamedTuple):
     """How important each frame is."""
 
-    stage_logits: Tensor  # (B, K, T) float32 of every stage, or of one beside ridge; zeros in the padding
+    stage_logits: Tensor  # (B, K, T) float32 of every stage, or of one that is blended; zeros in the padding
     mask: Tensor  # (B, T) bool, True = a frame of the video
     text_fit: Tensor | None = None  # (B, T) float32 how well each frame fits the text, of the gate; None without it
 
@@ -169,7 +179,7 @@ class Summarizer(nn.Module):
         self.ridge, self.ridge_share = None, 0.0
         if ridge is not None and ridge.share:
             self.ridge, self.ridge_share = (
-                Ridge(widths, ridge, reads_text=isinstance(self.guidance, WholeTextFit)),
+                Ridge(widths, ridge, reads_text=isinstance(self.guidance, SentenceFit)),
                 ridge.share,
             )
 
@@ -217,21 +227,26 @@ class Summarizer(nn.Module):
         out = SummarizerOutput(found, frame_mask)
         if fitted:
             out = SummarizerOutput(found[:, :-1], frame_mask, found[:, -1])
-        return self._beside_ridge(out, frames, text)
+        return self._blended(out, frames, text)
 
     def score_at_once(self, frames: Tensor, frame_mask: Tensor, text: GuidingText | None = None) -> SummarizerOutput:
         """Score (B, T, feature_dim) features under a (B, T) mask in one piece, guided by what `read` returned."""
         out = self._score(self._embed(frames, frame_mask, text), frame_mask, text)
-        return out if self.training else self._beside_ridge(out, frames, text)
+        return out if self.training else self._blended(out, frames, text)
 
-    def _beside_ridge(self, out: SummarizerOutput, frames: Tensor, text: GuidingText | None) -> SummarizerOutput:
-        """The mean of what the head and the ridge regression make of whole videos, as one stage."""
-        if self.ridge is None:
+    def _blended(self, out: SummarizerOutput, frames: Tensor, text: GuidingText | None) -> SummarizerOutput:
+        """The mean of what the head, the ridge regression and an aligned text make of whole videos, as one stage."""
+        fit = out.text_fit if isinstance(self.guidance, AlignedFit) else None
+        if self.ridge is None and fit is None:
             return out
-        with in_float32(frames):
-            base = self.ridge(frames, out.mask, self.whole_fit(frames, out.mask, text))
-        share = self.ridge_share
-        mean = share * standardised(base, out.mask) + (1.0 - share) * standardised(out.log_scores, out.mask)
+        mean = standardised(out.log_scores, out.mask)
+        if self.ridge is not None:
+            with in_float32(frames):
+                base = self.ridge(frames, out.mask, self.whole_fit(frames, out.mask, text))
+            mean = self.ridge_share * standardised(base, out.mask) + (1.0 - self.ridge_share) * mean
+        if isinstance(self.guidance, AlignedFit) and text is not None and fit is not None:
+            share = self.guidance.share * text.given[:, None].float()  # (B, 1)
+            mean = (1.0 - share) * standardised(mean, out.mask) + share * fit
         return out._replace(stage_logits=mean[:, None])
 
     def _embed(self, frames: Tensor, frame_mask: Tensor, text: GuidingText | None) -> Tensor:

@@ -7,7 +7,7 @@ import copy
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import torch
 from einops import rearrange
@@ -17,7 +17,7 @@ from torch.nn import functional
 from sspvs.models.streams import standardised
 from sspvs.models.video_encoder import VideoEncoder, project
 from sspvs.registry import Registry
-from sspvs.schema import Width
+from sspvs.schema import Range, Width
 
 
 class GuidingText(NamedTuple):
@@ -178,24 +178,17 @@ class _Gate(Guide):
 
 
 class WholeTextFit(TextGuidance):
-    """How well frames fit the text as a whole, standardised over the video, added to every stage's logits.
-
-    Each stage adds it with a weight of its own, at first 0. Ridge regression takes it as a column. It is a fixed cue:
-    no gradient reaches the text tower through it.
-
-    Args:
-        num_stages: K.
-    """
+    """How well frames fit the text as a whole, standardised over the video: a fixed cue, which nothing trains."""
 
     reads_words = False
     fits_frames = True
 
-    def __init__(self, num_stages: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.stage_weights = nn.Parameter(torch.zeros(num_stages))
+        self.stage_weights: nn.Parameter | None = None  # (K,) by which it is added to every stage's logits
 
     def forward(self, text: GuidingText) -> Guide:  # noqa: ARG002  the fit is given to `look`
-        return _WholeTextFit(self)
+        return _WholeTextFit(self.stage_weights)
 
     @torch.no_grad()
     def text_fit(self, frames: Tensor, frame_mask: Tensor, text: GuidingText) -> Tensor:
@@ -216,8 +209,8 @@ class WholeTextFit(TextGuidance):
 class _WholeTextFit(Guide):
     looks = True
 
-    def __init__(self, guidance: WholeTextFit) -> None:
-        self.guidance = guidance
+    def __init__(self, stage_weights: Tensor | None) -> None:
+        self.stage_weights = stage_weights
 
     def look(self, encoded: Tensor, frame_mask: Tensor) -> None:  # noqa: ARG002
         if self.looks:  # the first look counts
@@ -225,13 +218,17 @@ class _WholeTextFit(Guide):
             self.looks = False
 
     def logits(self, stage: int, logits: Tensor) -> Tensor:
+        if self.stage_weights is None:
+            return logits
         assert self.text_fit is not None, "a head must let its guide look first"
-        return logits + self.guidance.stage_weights[stage].float() * self.text_fit
+        return logits + self.stage_weights[stage].float() * self.text_fit
 
 
 @GUIDANCES.register("sentences")
 class SentenceFit(WholeTextFit):
     """How well the sentences at each frame (captions, subtitles) fit the text, in the text encoder's own space.
+
+    Each stage adds it to its logits with a weight of its own, at first 0. Ridge regression takes it as a column.
 
     Args:
         num_stages: K.
@@ -243,7 +240,8 @@ class SentenceFit(WholeTextFit):
     """
 
     def __init__(self, num_stages: int, stream_widths: Sequence[int], text_dim: int) -> None:
-        super().__init__(num_stages)
+        super().__init__()
+        self.stage_weights = nn.Parameter(torch.zeros(num_stages))
         widths = tuple(stream_widths)
         if text_dim not in widths:
             raise ValueError(
@@ -259,15 +257,17 @@ class SentenceFit(WholeTextFit):
 
 @GUIDANCES.register("aligned")
 class AlignedFit(WholeTextFit):
-    """How well each frame fits the text in the space of the coarse alignment, as pretraining left it.
+    """How well each frame fits the text in the space of pretraining's coarse alignment: a share of the scores.
 
     Frames go through pretraining's linear path (`losses.linear_path`), texts through their map into the same space.
-    Both are kept as they come from the pretraining checkpoint, while the video tower is trained.
+    Both are kept as they come from the pretraining checkpoint, and the rest is trained without them: the alignment has
+    seen the training videos, so that their fit is better than that of others and would be trusted too much.
 
     Args:
-        num_stages: K.
         video_encoder: The video tower, which the frames' projection is a copy of.
         text_dim: Width of the text tower's vectors.
+        share: Of the scores of a video with a text, in evaluation; both parts are standardised over the video. 1: the
+            fit alone, for which no importance is learned.
         width: Of the space; taken from the checkpoint that a summarizer starts from.
 
     Attributes:
@@ -276,15 +276,21 @@ class AlignedFit(WholeTextFit):
         text: From the text tower's vectors into the space. Zero until a checkpoint brings it.
     """
 
-    def __init__(self, num_stages: int, video_encoder: VideoEncoder, text_dim: int, width: Width = 256) -> None:
-        super().__init__(num_stages)
+    def __init__(
+        self,
+        video_encoder: VideoEncoder,
+        text_dim: int,
+        share: Annotated[float, Range(least=0, most=1)] = 0.1,
+        width: Width = 256,
+    ) -> None:
+        super().__init__()
+        self.share = share
         self.projection = copy.deepcopy(video_encoder.input_projection)
         self.frames = nn.Linear(video_encoder.settings.embed_dim, width, bias=False)
         self.text = nn.Linear(text_dim, width)
         nn.init.zeros_(self.text.weight)
         nn.init.zeros_(self.text.bias)
-        for part in (self.projection, self.frames, self.text):
-            part.requires_grad_(False)
+        self.requires_grad_(False)
 
     def compared(self, frames: Tensor, frame_mask: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
         seen: Tensor = self.frames(project(self.projection, frames, frame_mask))

@@ -60,7 +60,8 @@ def summarizer_settings(start: Checkpoint | None, own: SummarizerSettings) -> Su
         ValueError: There is no checkpoint, and the guidance needs one.
         CheckpointError: It was pretrained without a linear path.
     """
-    if not own.reads_text or GUIDANCES[chosen(own.text_guidance)[0]] is not AlignedFit:
+    name, options = chosen(own.text_guidance)
+    if not own.reads_text or GUIDANCES[name] is not AlignedFit:
         return own
     needs = "pretrain with losses.coarse infonce and losses.linear_path canonical"
     if start is None:
@@ -70,7 +71,8 @@ def summarizer_settings(start: Checkpoint | None, own: SummarizerSettings) -> Su
     found = start.state.get("model.guidance.frames.weight", start.state.get("model.contrastive_frames.weight"))
     if found is None:
         raise CheckpointError(f"{start.source}: has no linear path for text_guidance aligned; {needs}")
-    return replace(own, text_guidance=f"aligned(width={len(found)})")
+    options = options | {"width": len(found)}
+    return replace(own, text_guidance=f"{name}({', '.join(f'{key}={value}' for key, value in options.items())})")
 
 
 def origin(start: Checkpoint, report: LoadReport) -> dict[str, Any]:

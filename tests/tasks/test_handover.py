@@ -77,17 +77,21 @@ def test_aligned_frames_fit_a_text_as_pretraining_compares_a_video_of_one_frame_
     before = PretrainTask(replace(VIDEO, embed_dim=8, normalise="l2"), TEXT, how).eval()
     torch.nn.init.normal_(before.model.contrastive_frames.weight)
     source = before.save_pretrained(tmp_path / "pretrained")
-    task = tiny_summarizer(1, "aligned", pretrained=str(source))
-    assert task.hparams["summarizer"]["text_guidance"] == "aligned(width=6)"
+    task = tiny_summarizer(1, "aligned(share=0.3)", pretrained=str(source))
+    assert task.hparams["summarizer"]["text_guidance"] == "aligned(share=0.3, width=6)"
     batch = tiny_videos()
     fit(task, [batch, batch])  # the tower learns, the alignment stays
     moved, kept = (one.video_encoder.input_projection.state_dict() for one in (task.model, before.model))
     assert not any(torch.equal(moved[name], kept[name]) for name in kept)
     with torch.no_grad():
-        found = task.eval().outputs(batch).text_fit
+        learned = task.train().outputs(batch).log_scores  # of the head alone; it has no dropout
+        blended = task.eval().outputs(batch)
+        found = blended.text_fit
         for row, length in enumerate(batch.frame_mask.sum(dim=1).tolist()):
+            own = (learned[row, :length] - learned[row, :length].mean()) / learned[row, :length].std(correction=0)
             if not batch.has_text[row]:
                 assert not found[row].any()
+                torch.testing.assert_close(blended.stage_logits[row, 0, :length], own, atol=1e-4, rtol=1e-4)
                 continue
             words = batch.tokens[row : row + 1], batch.token_mask[row : row + 1]
             pairs = [
@@ -97,6 +101,8 @@ def test_aligned_frames_fit_a_text_as_pretraining_compares_a_video_of_one_frame_
             cosines = torch.cat([torch.cosine_similarity(video, text) for video, text in pairs])
             expected = (cosines - cosines.mean()) / cosines.std(correction=0)
             torch.testing.assert_close(found[row, :length], expected, atol=1e-4, rtol=1e-4)
+            mean = 0.7 * own + 0.3 * expected
+            torch.testing.assert_close(blended.stage_logits[row, 0, :length], mean, atol=1e-4, rtol=1e-4)
     same_scores(task, SummarizeTask.from_pretrained(task.save_pretrained(tmp_path / "own")))
 
 

@@ -50,10 +50,11 @@ FRAMES = (
 """The shipped setting with frames alone."""
 NETWORK = (*FRAMES, "--model.ridge.share=0")
 """Its network, without ridge regression."""
+WITHOUT_LABELS = ("--model.ridge.share=0", "--trainer.max_epochs=1")  # what is learned is no part of the scores
 CAPTIONED = ("--data.streams=[features,captions]", "--model.video.normalise=sqrt+scale,scale")
 LEFT_OUT = ("pretrained-transductive", "csta")  # pretrained with the tested videos; hours on a CPU
 TWO = (*CAPTIONED, "--model.ridge.stream_weights=[1,1]")
-ALIGNED = "--model.summarizer.text_guidance=aligned"
+FEW = 10  # annotated videos of the rows that have few
 
 
 @dataclass(frozen=True)
@@ -120,9 +121,20 @@ class Material:
             start = columns.stop
         return found
 
-    def crossval(self, name: str, config: str, *words: str, dataset: Path | None = None) -> Figures:
+    @cached_property
+    def few(self) -> Path:
+        """The folds with the first `FEW` training videos of each alone."""
+        path = self.out / "few.json"
+        folds = [(fold.train[:FEW], fold.test) for fold in read_splits(self.splits).folds]
+        lines = [{"train_keys": [one.key for one in a], "test_keys": [one.key for one in b]} for a, b in folds]
+        path.write_text(json.dumps(lines), encoding="utf-8")
+        return path
+
+    def crossval(
+        self, name: str, config: str, *words: str, dataset: Path | None = None, splits: Path | None = None
+    ) -> Figures:
         """Figures of a cross-validation with a config of the package."""
-        given = [f"--data.dataset={dataset or self.dataset}", f"--data.splits={self.splits}", *words]
+        given = [f"--data.dataset={dataset or self.dataset}", f"--data.splits={splits or self.splits}", *words]
         result = sspvs.cross_validate(
             CONFIGS / config, self.out / "rows" / name, overrides=given, seeds=self.seeds, checkpoint_rule="last",
             keep="none", jobs=self.jobs, with_ridge=False, progress=True,
@@ -228,10 +240,15 @@ ROWS: dict[str, Callable[[Material], Figures]] = {
     "stages-3": lambda m: m.crossval("stages-3", OURS, *NETWORK),
     "stages-4": lambda m: m.crossval("stages-4", OURS, *NETWORK, "--model.summarizer.num_stages=4"),
     "scratch+captions": lambda m: m.crossval("scratch+captions", OURS, *FRAMES, *CAPTIONED),
-    "pretrained": lambda m: from_pretrained(m, "own"),
-    "pretrained+captions": lambda m: from_pretrained(m, "captioned", *CAPTIONED),
-    "pretrained-shuffled": lambda m: from_pretrained(m, "shuffled"),
-    "pretrained-transductive": lambda m: from_pretrained(m, "transductive"),
+    "scratch-few": lambda m: m.crossval("scratch-few", OURS, *FRAMES, splits=m.few),
+    "zero-shot": lambda m: from_pretrained(m, "zero-shot", "own", 1.0, *WITHOUT_LABELS),
+    "zero-shot-shuffled": lambda m: from_pretrained(m, "zero-shot-shuffled", "shuffled", 1.0, *WITHOUT_LABELS),
+    "pretrained": lambda m: from_pretrained(m, "pretrained", "own"),
+    "pretrained-few": lambda m: from_pretrained(m, "pretrained-few", "own", 0.3, splits=m.few),
+    "pretrained+captions": lambda m: from_pretrained(m, "pretrained+captions", "captioned", 0.1, *CAPTIONED),
+    "pretrained-shuffled": lambda m: from_pretrained(m, "pretrained-shuffled", "shuffled"),
+    "pretrained-few-shuffled": lambda m: from_pretrained(m, "pretrained-few-shuffled", "shuffled", 0.3, splits=m.few),
+    "pretrained-transductive": lambda m: from_pretrained(m, "pretrained-transductive", "transductive"),
     "ours": lambda m: m.crossval("ours", OURS, *(() if m.has_motion else TWO)),
     "ours-frames-captions": lambda m: m.crossval("ours-frames-captions", OURS, *TWO),
     "human": lambda m: m.baseline("human"),
@@ -245,10 +262,13 @@ def head(name: str) -> tuple[str, str]:
     return f"--model.summarizer.head={name}", "--model.summarizer.num_stages=1"
 
 
-def from_pretrained(material: Material, kind: str, *words: str) -> Figures:
+def from_pretrained(
+    material: Material, name: str, kind: str, share: float = 0.1, *words: str, splits: Path | None = None
+) -> Figures:
     """`scratch`, but from what was pretrained, fold by fold: towers, and which frames fit the title."""
-    name = f"pretrained-{kind}"
-    return material.crossval(name, OURS, *FRAMES, *words, ALIGNED, f"--model.pretrained={material.pretrained(kind)}")
+    guidance = f"--model.summarizer.text_guidance=aligned(share={share})"
+    start = f"--model.pretrained={material.pretrained(kind)}"
+    return material.crossval(name, OURS, *FRAMES, *words, guidance, start, splits=splits)
 
 
 def column(figures: Figures, keys: Sequence[str], place: int) -> npt.NDArray[np.float64]:
@@ -269,6 +289,8 @@ def lines(rows: Mapping[str, Figures], seconds: Mapping[str, float]) -> Iterator
         )
     pairs = [("ours", "ridge+captions"), ("ours", "ridge"), ("ours-frames-captions", "ridge+captions")]
     pairs += [("pretrained", "scratch"), ("pretrained", "ridge"), ("pretrained+captions", "scratch+captions")]
+    pairs += [("pretrained-few", "scratch-few"), ("pretrained-few-shuffled", "scratch-few")]
+    pairs += [("zero-shot", "contrastive"), ("zero-shot-shuffled", "random")]
     pairs += [("pretrained-shuffled", "scratch"), ("pretrained", "pretrained-shuffled"), ("scratch", "ridge")]
     for first, second in pairs:
         if first in rows and second in rows:
