@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from sspvs.annotations.captions import reads_sentences
 from sspvs.errors import CheckpointError, FingerprintMismatchError
@@ -34,6 +35,7 @@ def load_scorer(
 
     Args:
         name: `contrastive`, a checkpoint folder, a `.ckpt` file of fine-tuning or refinement, or a Hugging Face hub id.
+            Of pretraining with a linear path it scores how well each frame fits a title.
         device: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`.
         download: Fetch a hub id, or a tokenizer, that is not on this machine.
         combine: An expression over terms of importance such as `a*g`, of `contrastive` and of refined checkpoints;
@@ -61,13 +63,18 @@ def load_scorer(
     if not may_be_scorer(name):
         raise ValueError(unknown_scorer(name))
     found = Checkpoint.open(name, (*KINDS, PRETRAIN), download=download)
-    if found.kind == PRETRAIN:
+    if found.kind == PRETRAIN and found.settings.get("losses", {}).get("linear_path", "none") == "none":
         raise CheckpointError(
             f"{name}: a checkpoint of pretraining: it compares videos with texts, and has no head that scores frames. "
             f"Fine-tune it first, on annotated videos: `sspvs fit --config` one of configs/finetune/, with "
-            f"--model.pretrained {name}"
+            f"--model.pretrained {name}; or pretrain with losses.linear_path canonical: it then scores by title"
         )
-    how = {"name": checkpoint_name(found.source), "source": found.source, "digest": found.sha256, "device": device}
+    how: dict[str, Any] = {
+        "name": checkpoint_name(found.source),
+        "source": found.source,
+        "digest": found.sha256,
+        "device": device,
+    }
     if found.kind == REFINE:
         from sspvs.scorers.trained import RefinedScorer
         from sspvs.tasks.refine import RefineTask
@@ -81,6 +88,14 @@ def load_scorer(
     from sspvs.scorers.trained import SummarizerScorer  # Lightning takes seconds to import
     from sspvs.tasks.summarize import SummarizeTask
 
+    if found.kind == PRETRAIN:  # no importance was learned: how well each frame fits the title
+        from sspvs.models.summarizer import SummarizerSettings
+        from sspvs.table.text import TextSettings
+
+        aligned = SummarizerSettings(head="linear", text_guidance="aligned(share=1)")
+        fields = TextSettings(category=8, query=16, title=96, description=0, pad_fields=False)
+        task = SummarizeTask(summarizer=aligned, text_fields=fields, pretrained=str(found.path))
+        return SummarizerScorer(task, needs_text=True, download=download, **how)
     task = SummarizeTask.from_pretrained(found.path, download=download)
     return SummarizerScorer(task, download=download, **how)
 

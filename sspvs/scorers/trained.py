@@ -111,10 +111,11 @@ class TrainedScorer(Scorer):
 
 
 class SummarizerScorer(TrainedScorer):
-    """A fine-tuned summarizer: its score is the product of its stages."""
+    """A fine-tuned summarizer: its score is the product of its stages. With `needs_text` nothing is scored without."""
 
-    def __init__(self, task: SummarizeTask, *, download: bool = False, **how: str) -> None:
+    def __init__(self, task: SummarizeTask, *, needs_text: bool = False, download: bool = False, **how: str) -> None:
         super().__init__(task, **how)
+        self._needs_text = needs_text
         self._download = download
         self._fields = settings_from(TextSettings, self._hparams["text_fields"])
         self._model = task.model
@@ -137,6 +138,8 @@ class SummarizerScorer(TrainedScorer):
     def check_text(self, text: TextFields) -> None:
         """As `Scorer`; loads the tokenizer."""
         given = [name for name, field in self._placed(text)._asdict().items() if field.strip()]
+        if not given and self._needs_text:
+            raise ValueError(f"{self.name} was pretrained alone: it scores how well frames fit a title; give one")
         if not given:
             return
         if not self.text_fields:

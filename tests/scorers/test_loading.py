@@ -22,8 +22,9 @@ from sspvs.scorers import ContrastiveScorer, backbone_for, load_scorer
 from sspvs.sharing import checkpoint_name
 from sspvs.table import read_scores, write_features
 from sspvs.table.table import FeatureWidthError
-from sspvs.table.text import TextFields, assemble_tokens
+from sspvs.table.text import TextFields, TextSettings, assemble_tokens
 from sspvs.tasks.checkpoint import save_folder
+from sspvs.tasks.objectives import LossSettings
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.summarize import SummarizeTask
 from sspvs.types import Fingerprint, FrameFeatures
@@ -171,6 +172,24 @@ def test_damaged_weights_are_told(tmp_path: Path) -> None:
         task.model.head.stages[1].bias.fill_(torch.nan)
     with pytest.raises(CheckpointError, match=r"model\.head\.stages\.1\.bias has NaN"):
         load_scorer(task.save_pretrained(tmp_path))
+
+
+def test_a_pretraining_with_a_linear_path_scores_how_well_each_frame_fits_a_title(tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    small = TextEncoderSettings(encoder="small", small=WORDS)
+    how = LossSettings(coarse="infonce", linear_path="drawn", contrastive_dim=6)
+    video = VideoEncoderSettings(24, 16, num_heads=2, num_layers=1, feedforward_dim=16)
+    folder = PretrainTask(video, small, how, feature_fingerprint=MADE_BY.as_dict()).save_pretrained(tmp_path)
+    scorer, frames = load_scorer(folder), drawn()
+    with pytest.raises(ValueError, match="pretrained alone: it scores how well frames fit a title; give one"):
+        scorer.check_text(TextFields())
+    scorer.check_text(TextFields(title="Tossing a pancake"))
+    found = scorer.score(frames, TextFields(title="Tossing a pancake")).scores
+    fields = TextSettings(category=8, query=16, title=96, description=0, pad_fields=False)
+    model = sspvs.VideoTextModel.from_pretrained(folder, text=fields)
+    each = model.encode_video([frames.features[t : t + 1] for t in range(30)])  # videos of one frame
+    fit = model.similarity(each, model.encode_text(["Tossing a pancake"]))[:, 0]
+    np.testing.assert_allclose(np.log(found / (1 - found)), (fit - fit.mean()) / fit.std(), atol=1e-3)
 
 
 def test_what_does_not_score_frames_says_what_it_is(tmp_path: Path) -> None:
