@@ -42,7 +42,6 @@ OURS, PRETRAIN, REFINE = "finetune/tvsum_i3d.yaml", "pretrain/highlights.yaml", 
 CSTA = "finetune/tvsum_csta.yaml"
 WIDTHS = {"rgb": 1024, "flow": 1024, "audio": 2048}
 JOINED = {1024: ("rgb",), 2048: ("rgb", "flow"), 3072: ("rgb", "audio"), 4096: ("rgb", "flow", "audio")}
-WINDOW, STEP = 5, 2  # rows of a stretch of a video that its captions describe, and from one to the next
 FRAMES = (
     *("--data.streams=[features]", "--model.video.normalise=sqrt+scale", "--model.video.stream_dropout=0"),
     *("--model.ridge.stream_weights=null", "--model.summarizer.text_guidance=none"),
@@ -161,7 +160,7 @@ class Material:
             pairs = write_pairs(self, keys, made, shuffled=kind == "shuffled", captioned=captioned)
             given = {"data.train": str(pairs), "run.root": str(made), "seed_everything": number}
             if captioned:
-                given |= {"data.streams": ["features", "captions"], "model.video.normalise": "sqrt+scale,scale"}
+                given |= {"data.streams": ["features", "captions"], "model.video.normalise": "sqrt+l2,l2"}
             run = sspvs.fit(CONFIGS / PRETRAIN, given)
             assert run.checkpoint is not None
             run.checkpoint.rename(folder)
@@ -171,15 +170,15 @@ class Material:
 def write_pairs(
     material: Material, keys: Sequence[str], out: Path, *, shuffled: bool = False, captioned: bool = False
 ) -> Path:
-    """The manifest to pretrain on: stretches of these TVSum videos with their title and captions, and the highlights.
+    """The manifest to pretrain on: rows of these TVSum videos with their title and captions, and the highlights.
 
     Args:
         material: Where the videos are.
         keys: The videos of TVSum whose frames and texts may be used. Labels are not read.
-        out: Folder of the manifest and the stretches' features.
-        shuffled: Give each stretch and highlight another's texts.
-        captioned: Put captions beside the frames, as a stream. Then they are not texts too: a stretch would find its
-            own by heart.
+        out: Folder of the manifest and the rows' features.
+        shuffled: Give each row and highlight another's texts.
+        captioned: Put captions beside the frames, as a stream. Then they are not texts too: a row would find its own by
+            heart.
     """
     out.mkdir(parents=True, exist_ok=True)
     names, titles = {}, {}
@@ -192,24 +191,23 @@ def write_pairs(
         one = json.loads(line)
         spoken.setdefault(one["id"], []).append((one["frame"], one["caption"]))
     entries: list[dict[str, object]] = []
-    with h5py.File(out / "stretches.h5", "w") as file, h5py.File(material.captioned) as dataset:
+    with h5py.File(out / "rows.h5", "w") as file, h5py.File(material.captioned) as dataset:
         for key in keys:
             rows, picks = dataset[key]["features"][()], dataset[key]["picks"][()]
             sentences = dataset[key]["features_captions"][()]
             captions = spoken[names[key]]
-            for start in range(0, max(len(rows) - WINDOW, 0) + 1, STEP):
-                stop = min(start + WINDOW, len(rows))
-                low, high = picks[start], picks[stop] if stop < len(picks) else np.inf
+            for row in range(len(rows)):
+                low, high = picks[row], picks[row + 1] if row + 1 < len(picks) else np.inf
                 texts = list(dict.fromkeys(text for frame, text in captions if low <= frame < high))
-                name = f"{key}-{start}"
+                name = f"{key}-{row}"
                 group = file.create_group(name)
-                group["features"] = rows[start:stop]
+                group["features"] = rows[row : row + 1]
                 fields = {"title": titles[names[key]]}
                 if captioned:
-                    group["features_captions"] = sentences[start:stop]
+                    group["features_captions"] = sentences[row : row + 1]
                 else:
                     fields["description"] = "\n".join(texts)
-                entries.append({"id": name, "path": f"stretches.h5#{name}", **fields})
+                entries.append({"id": name, "path": f"rows.h5#{name}", **fields})
     highlights = material.real / "youtube_highlights"
     if (highlights / "pairs.jsonl").is_file():
         for line in (highlights / "pairs.jsonl").read_text(encoding="utf-8").splitlines():
