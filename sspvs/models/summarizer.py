@@ -176,12 +176,11 @@ class Summarizer(nn.Module):
             ProjectionHead(video_encoder.frame_dim, sizes.embed_dim, hidden_dim=sizes.embed_dim) if alone else None
         )
         self.head: SummarizerHead = build(HEADS, settings.head, "head", dropout=settings.dropout, **facts)
-        self.ridge, self.ridge_share = None, 0.0
+        self.ridge: Ridge | None = None
+        self.ridge_share = 0.0
         if ridge is not None and ridge.share:
-            self.ridge, self.ridge_share = (
-                Ridge(widths, ridge, reads_text=isinstance(self.guidance, SentenceFit)),
-                ridge.share,
-            )
+            self.ridge = Ridge(widths, ridge, reads_text=isinstance(self.guidance, SentenceFit))
+            self.ridge_share = ridge.share
 
     @property
     def uses_transformer(self) -> bool:
@@ -236,17 +235,17 @@ class Summarizer(nn.Module):
 
     def _blended(self, out: SummarizerOutput, frames: Tensor, text: GuidingText | None) -> SummarizerOutput:
         """The mean of what the head, the ridge regression and an aligned text make of whole videos, as one stage."""
-        fit = out.text_fit if isinstance(self.guidance, AlignedFit) else None
-        if self.ridge is None and fit is None:
+        aligned = self.guidance if text is not None and isinstance(self.guidance, AlignedFit) else None
+        if self.ridge is None and aligned is None:
             return out
         mean = standardised(out.log_scores, out.mask)
         if self.ridge is not None:
             with in_float32(frames):
-                base = self.ridge(frames, out.mask, self.whole_fit(frames, out.mask, text))
+                base = self.ridge(frames, out.mask, out.text_fit)
             mean = self.ridge_share * standardised(base, out.mask) + (1.0 - self.ridge_share) * mean
-        if isinstance(self.guidance, AlignedFit) and text is not None and fit is not None:
-            share = self.guidance.share * text.given[:, None].float()  # (B, 1)
-            mean = (1.0 - share) * standardised(mean, out.mask) + share * fit
+        if aligned is not None and text is not None and out.text_fit is not None:
+            share = aligned.share * text.given[:, None].float()  # (B, 1)
+            mean = (1.0 - share) * standardised(mean, out.mask) + share * out.text_fit
         return out._replace(stage_logits=mean[:, None])
 
     def _embed(self, frames: Tensor, frame_mask: Tensor, text: GuidingText | None) -> Tensor:

@@ -63,7 +63,7 @@ def import_csta(path: Path, out: Path) -> ImportReport:
         text_guidance="none",
         settings={"head": task.model.settings.head, "names": names},
         options={},
-        notes=(f"a model of CSTA with the CNN {name} and {width} columns; its layers were told by names and shapes",),
+        notes=(f"a model of CSTA with the CNN {name} and {width} columns; its layers were found by names and shapes",),
     )
     write_import(out, task, None, report)
     return report

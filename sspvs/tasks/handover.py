@@ -116,8 +116,8 @@ def hand_over(start: Checkpoint, task: nn.Module) -> LoadReport:
     state = dict(start.state)
     for here, there in _ALIGNED.items():
         if any(name.startswith(here) for name in wanted):
-            named = {name: here + name.removeprefix(there) for name in start.state if name.startswith(there)}
-            state = {new: start.state[name] for name, new in named.items()} | state
+            own = {name: tensor for name, tensor in start.state.items() if name.startswith(there)}
+            state = {here + name.removeprefix(there): tensor for name, tensor in own.items()} | state
     return LoadReport.load(task, state, where=start.source, strict=False, level=logging.INFO)
 
 
